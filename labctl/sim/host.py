@@ -1,0 +1,201 @@
+"""The host: serves the simulated instruments of one bench on TCP and pseudo-terminals, for anyone's client.
+
+Lab time runs with the host's clock until a controller connects to the control port; from then on the controller says
+what time it is, and the wires of one station stay in step with the engine that drives them. When the controller is
+gone, time runs on by itself from where it was: a simulator whose daemon died keeps living, as an instrument would.
+"""
+
+import asyncio
+import os
+import tty
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Self
+
+from labctl.clock import host_monotonic, host_sleep
+from labctl.errors import LabctlError
+from labctl.link.memory import Late
+from labctl.sim.bench import Bench, SimulatedInstrument
+
+TICK = 0.05
+"""Host seconds between two looks at what moves by itself while nobody asks."""
+
+
+class UsageError(LabctlError):
+    """An address to listen on that is none."""
+
+    exit_code = 2
+
+
+class Host:
+    """Serves simulated instruments that share one bench."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._lab_zero = bench.time
+        self._host_zero = host_monotonic()
+        self._controllers = 0
+        self._servers: list[asyncio.Server] = []
+        self.clients: set[asyncio.Transport] = set()
+        self._ptys: list[tuple[int, int]] = []
+        self._ticker: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._ticker = asyncio.create_task(self._tick(), name="bench ticker")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in (self._ticker, *self._tasks):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        for server in self._servers:
+            server.close()
+        for transport in self.clients:
+            transport.abort()
+        for master, slave in self._ptys:
+            asyncio.get_running_loop().remove_reader(master)
+            os.close(master)
+            os.close(slave)
+
+    async def serve(self, simulator: SimulatedInstrument, listen: str) -> str:
+        """Serve an instrument at "tcp://127.0.0.1:0" (port 0: any free one) or "pty"; return its address."""
+        if listen == "pty":
+            return self._serve_pty(simulator)
+        host, port = _tcp(listen)
+        server = await asyncio.get_running_loop().create_server(lambda: _TcpPeer(self, simulator), host, port)
+        self._servers.append(server)
+        return f"TCPIP::{host}::{server.sockets[0].getsockname()[1]}::SOCKET"
+
+    async def control(self, listen: str = "tcp://127.0.0.1:0") -> str:
+        """Serve the control port: lines with a lab time in seconds, each answered when the bench has reached it."""
+        host, port = _tcp(listen)
+        server = await asyncio.get_running_loop().create_server(lambda: _Controller(self), host, port)
+        self._servers.append(server)
+        return f"{host}:{server.sockets[0].getsockname()[1]}"
+
+    def exchange(self, simulator: SimulatedInstrument, data: bytes, answer: Callable[[bytes], None]) -> None:
+        """Bring the bench to now, hand the bytes over, and answer, late where the simulator says so."""
+        self._to_now()
+        reply = simulator.receive(data)
+        if isinstance(reply, Late):
+            task = asyncio.create_task(_answer_late(reply, answer), name="late reply")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        elif reply:
+            answer(reply)
+
+    def controlled(self, change: int) -> None:
+        """Count controllers; the last one that leaves hands time back to the host's clock."""
+        self._to_now()
+        self._controllers += change
+        self._lab_zero, self._host_zero = self._bench.time, host_monotonic()
+
+    def advance_to(self, time: float) -> None:
+        """Bring the bench to a lab time that a controller said."""
+        self._bench.advance_to(max(time, self._bench.time))
+
+    @property
+    def time(self) -> float:
+        """Lab time of the bench."""
+        return self._bench.time
+
+    def _to_now(self) -> None:
+        if not self._controllers:
+            self.advance_to(self._lab_zero + host_monotonic() - self._host_zero)
+
+    async def _tick(self) -> None:
+        while True:
+            await host_sleep(TICK)
+            self._to_now()
+
+    def _serve_pty(self, simulator: SimulatedInstrument) -> str:
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        os.set_blocking(master, False)
+        self._ptys.append((master, slave))
+
+        def readable() -> None:
+            with suppress(BlockingIOError):
+                self.exchange(simulator, os.read(master, 4096), lambda reply: _write_all(master, reply))
+
+        asyncio.get_running_loop().add_reader(master, readable)
+        simulator.reset_line()
+        return os.ttyname(slave)
+
+
+class _TcpPeer(asyncio.Protocol):
+    """One client of one instrument."""
+
+    def __init__(self, host: Host, simulator: SimulatedInstrument) -> None:
+        self._host = host
+        self._simulator = simulator
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._host.clients.add(transport)
+        self._simulator.reset_line()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is not None:
+            self._host.clients.discard(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._host.exchange(self._simulator, data, self._transport.write)
+
+
+class _Controller(asyncio.Protocol):
+    """One engine that says what time it is."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._transport: asyncio.Transport | None = None
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._host.clients.add(transport)
+        self._host.controlled(+1)
+        transport.write(b"%.9f\n" % self._host.time)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is not None:
+            self._host.clients.discard(self._transport)
+        self._host.controlled(-1)
+
+    def data_received(self, data: bytes) -> None:
+        assert self._transport is not None
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            try:
+                self._host.advance_to(float(line))
+            except ValueError:
+                self._transport.close()  # whoever speaks something else here is no controller
+                return
+            self._transport.write(b"%.9f\n" % self._host.time)
+
+
+def _tcp(listen: str) -> tuple[str, int]:
+    host, _, port = listen.removeprefix("tcp://").rpartition(":")
+    if not listen.startswith("tcp://") or not host or not port.isdecimal():
+        raise UsageError(f'"{listen}" is no address to listen on.', 'Write "tcp://127.0.0.1:0" or "pty".')
+    return host, int(port)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:
+            return  # nobody reads: as on a real line, the bytes are lost
+
+
+async def _answer_late(reply: Late, answer: Callable[[bytes], None]) -> None:
+    await host_sleep(reply.delay)
+    answer(bytes(reply))

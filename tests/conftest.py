@@ -1,0 +1,67 @@
+"""What every test may use, and the guard that no test leaves anything running behind."""
+
+import asyncio
+import inspect
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from labctl.clock import VirtualClock
+from labctl.sim.bench import Bench, SimulatedInstrument
+from labctl.sim.host import Host
+
+EPOCH = 1_767_225_600.0
+"""2026-01-01T00:00Z: lab time zero in tests."""
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """Virtual lab time that starts at EPOCH."""
+    return VirtualClock(EPOCH)
+
+
+Served = Callable[[Bench, SimulatedInstrument, str], AbstractAsyncContextManager[str]]
+
+
+@pytest.fixture
+def served() -> Served:
+    """`async with served(bench, simulator, "pty" | "tcp://127.0.0.1:0") as address`: a simulator on a real wire."""
+
+    @asynccontextmanager
+    async def serve(bench: Bench, simulator: SimulatedInstrument, listen: str) -> AsyncIterator[str]:
+        async with Host(bench) as host:
+            yield await host.serve(simulator, listen)
+
+    return serve
+
+
+@pytest.fixture(autouse=True)
+def _no_leaked_threads() -> Iterator[None]:
+    """A test that leaves a task or a non-daemon thread behind fails."""
+    before = set(threading.enumerate())
+    yield
+    left = [t for t in threading.enumerate() if t not in before and t.is_alive() and not t.daemon]
+    for thread in left:
+        thread.join(timeout=2.0)
+    left = [t for t in left if t.is_alive() and not t.name.startswith("asyncio_")]
+    assert not left, f"left running: {left}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every asynchronous test is guarded against tasks that outlive it."""
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
+            item.add_marker(pytest.mark.usefixtures("no_leaked_tasks"))
+
+
+@pytest.fixture
+async def no_leaked_tasks() -> AsyncIterator[None]:
+    """Tasks must end with the test that started them."""
+    before = asyncio.all_tasks()
+    yield
+    for _ in range(5):
+        await asyncio.sleep(0)
+    left = [t for t in asyncio.all_tasks() - before if t is not asyncio.current_task() and not t.done()]
+    assert not left, f"left running: {left}"
