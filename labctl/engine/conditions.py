@@ -1,0 +1,176 @@
+"""Conditions of a plan, evaluated at polls; each execution of a step has evaluators of its own."""
+
+import operator
+from collections.abc import Callable
+from typing import Protocol
+
+from labctl.engine.board import FORCE_GAUGE, TORQUE, Board
+from labctl.engine.ledger import Ledger
+from labctl.protocol.plan import (
+    All,
+    Any,
+    Compare,
+    Condition,
+    ConstantCurrent,
+    Not,
+    Operator,
+    Pressure,
+    Quantity,
+    Rest,
+    Side,
+    Stable,
+    Step,
+    Temperature,
+)
+
+COMPARE: dict[Operator, Callable[[float, float], bool]] = {
+    Operator.GE: operator.ge,
+    Operator.LE: operator.le,
+    Operator.GT: operator.gt,
+    Operator.LT: operator.lt,
+}
+
+Value = Callable[[float], float | None]
+"""Of lab time; None: not known."""
+
+
+class Evaluator(Protocol):
+    """A condition with its memory of how long it has been true."""
+
+    def met(self, now: float) -> bool:
+        """Whether it is true now, and has been for as long as it must; what is unknown is not true."""
+
+
+class View:
+    """The quantities a condition can speak of, as this step sees them."""
+
+    def __init__(self, board: Board, ledger: Ledger, cycle: Callable[[], int]) -> None:
+        self._board = board
+        self._ledger = ledger
+        self._cycle = cycle
+
+    def value(self, quantity: Quantity) -> Value:
+        """Return the function that gives the quantity."""
+        board, ledger = self._board, self._ledger
+        table: dict[Quantity, Value] = {
+            Quantity.VOLTAGE: lambda now: None if (cell := board.fresh_cell(now)) is None else cell.voltage,
+            Quantity.CURRENT: lambda now: None if (cell := board.fresh_cell(now)) is None else cell.current,
+            Quantity.POWER: lambda now: None if (cell := board.fresh_cell(now)) is None else cell.power,
+            Quantity.CAPACITY: lambda now: abs(ledger.step_charge),
+            Quantity.ENERGY: lambda now: abs(ledger.step_energy),
+            Quantity.TIME: lambda now: now - ledger.step_start,
+            Quantity.CV_TIME: lambda now: ledger.cv_time,
+            Quantity.TEST_TIME: lambda now: now - ledger.start_time,
+            Quantity.CYCLE: lambda now: float(self._cycle()),
+            Quantity.TEMPERATURE: board.temperature,
+            Quantity.PRESSURE_NEGATIVE: lambda now: board.pressure("negative", now),
+            Quantity.PRESSURE_POSITIVE: lambda now: board.pressure("positive", now),
+            Quantity.FORCE: lambda now: board.force("negative", now),
+            Quantity.TORQUE: lambda now: board.value(TORQUE, now),
+        }
+        return table[quantity]
+
+    def pressure(self, side: Side) -> Value:
+        """Return the function that gives a side's pressure in Pa."""
+        return lambda now: self._board.pressure(side, now)
+
+    def measures(self, side: Side) -> bool:
+        """Whether the station has a load cell on that side."""
+        return FORCE_GAUGE[side] in self._board.gauges
+
+
+class _Held:
+    """True once the inner truth has lasted."""
+
+    __slots__ = ("_hold", "_since", "_true")
+
+    def __init__(self, true: Callable[[float], bool], hold: float) -> None:
+        self._true = true
+        self._hold = hold
+        self._since: float | None = None
+
+    def met(self, now: float) -> bool:
+        if not self._true(now):
+            self._since = None
+            return False
+        if self._since is None:
+            self._since = now
+        return now - self._since >= self._hold
+
+
+class _Steady:
+    """True once a value has stayed within a band around where the band was last laid."""
+
+    __slots__ = ("_anchor", "_hold", "_since", "_value", "_within")
+
+    def __init__(self, value: Value, within: float, hold: float) -> None:
+        self._value = value
+        self._within = within
+        self._hold = hold
+        self._anchor = 0.0
+        self._since: float | None = None
+
+    def met(self, now: float) -> bool:
+        value = self._value(now)
+        if value is None:
+            self._since = None
+            return False
+        if self._since is None or abs(value - self._anchor) > self._within:
+            self._anchor, self._since = value, now
+        return now - self._since >= self._hold
+
+
+def evaluator(condition: Condition, step: Step, view: View) -> Evaluator:
+    """Build the evaluator of a condition for one execution of a step."""
+    if isinstance(condition, Stable):
+        return _stable(condition, step, view)
+    hold = 0.0 if isinstance(condition, Not) else condition.hold
+    return _Held(_truth(condition, step, view), hold)
+
+
+def _truth(condition: Condition, step: Step, view: View) -> Callable[[float], bool]:
+    match condition:
+        case Compare(quantity=quantity, operator=op, value=threshold, magnitude=magnitude):
+            value, compare = view.value(quantity), COMPARE[op]
+
+            def true(now: float) -> bool:
+                got = value(now)
+                return got is not None and compare(abs(got) if magnitude else got, threshold)
+
+            return true
+        case All(parts=parts):
+            every = [evaluator(part, step, view) for part in parts]
+            return lambda now: all([each.met(now) for each in every])  # noqa: C419 - each must see every poll
+        case Any(parts=parts):
+            some = [evaluator(part, step, view) for part in parts]
+            return lambda now: any([each.met(now) for each in some])  # noqa: C419 - each must see every poll
+        case Not(part=part):
+            inner = evaluator(part, step, view)
+            return lambda now: not inner.met(now)
+        case Stable():
+            return _stable(condition, step, view).met
+
+
+def _stable(condition: Stable, step: Step, view: View) -> Evaluator:
+    """What "stable" speaks of depends on the verb: set points where it has them, else its voltage."""
+    match step.action:
+        case Pressure(targets=targets):
+            bands = [(view.pressure(side), target) for side, target in targets if view.measures(side)]
+        case Temperature(celsius=celsius):
+            bands = [(view.value(Quantity.TEMPERATURE), celsius)]
+        case Rest():
+            return _Steady(view.value(Quantity.VOLTAGE), condition.within, condition.hold)
+        case ConstantCurrent():
+            return _Steady(view.value(Quantity.VOLTAGE), condition.within, condition.hold)
+        case _:
+            return _Steady(view.value(Quantity.CURRENT), condition.within, condition.hold)
+
+    def inside(now: float) -> bool:
+        for value, target in bands:
+            got = value(now)
+            width = condition.within * abs(target) if condition.relative else condition.within
+            if got is None or abs(got - target) > width:
+                return False
+        return True
+
+    return _Held(inside, condition.hold)

@@ -1,0 +1,83 @@
+"""The forecast: how long a plan still takes, from what its steps say at first and from what they took once they ran."""
+
+from labctl.protocol.plan import (
+    All,
+    Any,
+    Branch,
+    Compare,
+    Condition,
+    ConstantCurrent,
+    ForEach,
+    Loop,
+    Node,
+    Plan,
+    Pressure,
+    Quantity,
+    Stable,
+    Step,
+    Temperature,
+)
+
+FIRST_SETTLING = 1800.0
+"""Seconds assumed for a bath to settle, until it has once."""
+
+
+class Forecast:
+    """Expected duration of a plan; an estimate for people, never a reason to act."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._expected = {step.id: _first_guess(step, plan) for step in plan.steps()}
+        self._taken: dict[int, tuple[int, float]] = {}
+
+    def took(self, step: Step, seconds: float) -> None:
+        """Learn from an execution of a step that has ended."""
+        count, total = self._taken.get(step.id, (0, 0.0))
+        self._taken[step.id] = (count + 1, total + seconds)
+        self._expected[step.id] = (total + seconds) / (count + 1)
+
+    def left(self, test_time: float) -> float:
+        """Return seconds of lab time from `test_time` to the expected end."""
+        return max(0.0, self._sum(self._plan.body) - test_time)
+
+    def _sum(self, nodes: tuple[Node, ...]) -> float:
+        total = 0.0
+        for node in nodes:
+            match node:
+                case Step(id=step):
+                    total += self._expected[step]
+                case Loop(passes=passes, body=body, hooks=hooks):
+                    total += passes * self._sum(body)
+                    for hook in hooks:
+                        total += sum(hook.due(n) for n in range(1, passes + 1)) * self._sum(hook.body)
+                case ForEach(bodies=bodies):
+                    total += sum(self._sum(body) for body in bodies)
+                case Branch(body=body):
+                    total += self._sum(body)
+        return total
+
+
+def _first_guess(step: Step, plan: Plan) -> float:
+    times = [seconds for end in step.ends for seconds in _seconds(end.condition)]
+    match step.action:
+        case ConstantCurrent(current=current) if current:
+            charge = plan.cell.theoretical or plan.limits.capacity
+            cv_part = sum(times) if step.action.cv else 0.0
+            return min([charge / abs(current) + cv_part, *([] if step.action.cv else times)])
+        case Pressure(targets=targets, ramp=ramp):
+            return max((pressure for _, pressure in targets), default=0.0) / ramp + max(times, default=0.0)
+        case Temperature():
+            return FIRST_SETTLING + max(times, default=0.0)
+    return min(times, default=0.0)
+
+
+def _seconds(condition: Condition) -> list[float]:
+    """Every time that a condition names."""
+    match condition:
+        case Compare(quantity=Quantity.TIME | Quantity.CV_TIME, value=value):
+            return [value]
+        case Stable(hold=hold):
+            return [hold]
+        case All(parts=parts) | Any(parts=parts):
+            return [seconds for part in parts for seconds in _seconds(part)]
+    return []

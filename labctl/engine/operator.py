@@ -1,0 +1,30 @@
+"""The operator: whoever answers a prompt, at a terminal or as declared for a simulation."""
+
+from typing import Protocol
+
+from labctl.errors import RefusedForSafety
+from labctl.protocol.plan import Prompt
+
+
+class Operator(Protocol):
+    """Answers prompts."""
+
+    async def ask(self, prompt: Prompt, output_state: str) -> str:
+        """Return an answer that the prompt allows; `output_state` tells a person what the cell is doing meanwhile."""
+
+
+class DeclaredOperator:
+    """Says what the protocol declares for a simulation, and nothing else."""
+
+    async def ask(self, prompt: Prompt, output_state: str) -> str:
+        """Return the declared answer.
+
+        Raises:
+            RefusedForSafety: the protocol declares none; inventing one could hurt a cell.
+        """
+        if prompt.simulated is None:
+            raise RefusedForSafety(
+                f'The protocol asks the operator: "{prompt.text}", and declares no answer for a simulation.',
+                'Add simulated = "…" to the prompt.',
+            )
+        return prompt.simulated

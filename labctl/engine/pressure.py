@@ -1,0 +1,111 @@
+"""Pressure control: brings the force on an actuated side to its set point along a ramp, and keeps it there.
+
+The screw is self-locking, so between corrections nothing has to hold. How far it must turn for a newton is learnt from
+its own moves; a side whose force does not answer is left to the step's time-out and to the guard, never forced.
+"""
+
+from dataclasses import dataclass
+
+from labctl.clock import LabClock
+from labctl.engine.board import ANGLE, Board
+from labctl.instrument import PressureRig
+from labctl.protocol.plan import Pressure, Side
+
+DEAD_BAND = 0.005
+"""Of the set point: closer than this nothing is corrected; a correction costs wear and stirs friction."""
+FIRST_STIFFNESS = 2000.0
+"""N/rad assumed until moves in contact have taught better: 1e7 N/m on 1.25 mm of lead, as stiff as a frame gets, so the
+first moves are too small rather than too large."""
+STIFFNESS_RANGE = (20.0, 20_000.0)
+SPEED = 0.5
+"""rad/s, of the screw: 0.1 mm/s on 1.25 mm of lead, slow enough for a hand to be withdrawn."""
+LEARNING_MOVE = 0.002
+"""rad: smaller moves teach more noise than stiffness."""
+CONTACT = 0.02
+"""Of the set point: below this force the screw is still on its way to the stack, and its moves teach nothing."""
+LEAD = 2
+"""Ramp steps that the aim may be ahead of the force: a stack met late must not meet a large step."""
+
+
+@dataclass(slots=True)
+class _Aim:
+    """Where one side is going: newton now and at the end, newton per second on the way."""
+
+    force: float
+    target: float
+    ramp: float
+
+
+class PressureControl:
+    """Controls one actuated side during one run; cancelling `run` ends all motion.
+
+    Args:
+        torque: N·m, limit set in the drive before anything moves.
+    """
+
+    def __init__(self, side: Side, rig: PressureRig, board: Board, clock: LabClock, torque: float) -> None:
+        self.side = side
+        self._rig = rig
+        self._board = board
+        self._clock = clock
+        self._torque = torque
+        self._aim: _Aim | None = None
+        self._engaged = False
+        self._stiffness = FIRST_STIFFNESS
+        self._before: tuple[float, float] | None = None
+
+    @property
+    def target(self) -> float | None:
+        """Set point in Pa, or None while nothing is controlled."""
+        return None if self._aim is None or self._board.bore_area is None else self._aim.target / self._board.bore_area
+
+    async def go(self, action: Pressure, pressure: float) -> None:
+        """Begin to bring the side to `pressure` in Pa; the force now is where the ramp begins."""
+        assert self._board.bore_area is not None
+        force = self._board.force(self.side, self._clock.now()) or 0.0
+        if not self._engaged:
+            await self._rig.engage(self._torque, SPEED)
+            self._engaged = True
+        area = self._board.bore_area
+        self._aim = _Aim(force, pressure * area, action.ramp * area)
+
+    async def lock(self) -> None:
+        """Stop controlling; the screw stays where it is, and breathing shows as pressure."""
+        self._aim = None
+        await self._rig.freeze()
+        self._engaged = False
+
+    async def run(self) -> None:
+        """Correct once a poll, for as long as the run lives."""
+        period = self._rig.poll_period
+        while True:
+            await self._clock.sleep(period)
+            if self._aim is not None:
+                await self._correct(self._aim, period)
+
+    async def _correct(self, aim: _Aim, period: float) -> None:
+        now = self._clock.now()
+        force, angle = self._board.force(self.side, now), self._board.value(ANGLE, now)
+        if force is None or angle is None:
+            return  # blind: the guard decides, the screw waits
+        self._learn(force, angle, contact=CONTACT * abs(aim.target))
+        step = aim.ramp * period
+        aim.force += min(max(aim.target - aim.force, -step), step)
+        aim.force = min(max(aim.force, force - LEAD * step), force + LEAD * step)
+        error = aim.force - force
+        if abs(error) <= DEAD_BAND * max(abs(aim.force), CONTACT * abs(aim.target)):
+            return
+        turn = min(max(error / self._stiffness, -SPEED * period), SPEED * period)
+        await self._rig.turn_to(angle + turn)
+
+    def _learn(self, force: float, angle: float, contact: float) -> None:
+        """Take the secant of the last move in contact, averaged, within what a train can be."""
+        if self._before is not None:
+            moved, answered = angle - self._before[1], force - self._before[0]
+            if abs(moved) < LEARNING_MOVE:
+                return
+            if min(force, self._before[0]) > contact:
+                low, high = STIFFNESS_RANGE
+                secant = min(max(answered / moved, low), high)
+                self._stiffness += 0.3 * (secant - self._stiffness)
+        self._before = (force, angle)

@@ -1,0 +1,374 @@
+"""A run: one plan walked on one station, from the first step to a named end, with its guard beside it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from labctl.clock import Signal
+from labctl.engine.board import FORCE_GAUGE
+from labctl.engine.conditions import View, evaluator
+from labctl.engine.ends import StepEnds
+from labctl.engine.forecast import Forecast
+from labctl.engine.guard import Guard, Trip
+from labctl.engine.ledger import Ledger
+from labctl.engine.operator import Operator
+from labctl.engine.pressure import PressureControl
+from labctl.engine.rows import RowWriter
+from labctl.engine.station import Station, to_the_end
+from labctl.engine.verbs import Verbs
+from labctl.errors import InstrumentError, InstrumentLost, LabctlError, LimitTripped, StepFailed
+from labctl.instrument import Range
+from labctl.protocol.plan import (
+    Branch,
+    End,
+    Finish,
+    ForEach,
+    Loop,
+    Node,
+    Plan,
+    Pressure,
+    Step,
+    Then,
+)
+from labctl.reading import Event, Record, RunState, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended; `error` is what a user is told where it did not complete."""
+
+    state: RunState
+    reason: str
+    error: LabctlError | None = None
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a run is, for whoever shows it; replaced whole at each step, changed in place at each tick."""
+
+    step: Step | None = None
+    step_count: int = 0
+    cycle: int = 0
+    cycles: int = 0
+    test_time: float = 0.0
+
+
+class _Leave(Exception):
+    """Carries `then` out of the step that met it, to the loop or label it speaks of."""
+
+    def __init__(self, then: Then, label: str, reason: str) -> None:
+        super().__init__(reason)
+        self.then = then
+        self.label = label
+
+
+class Run:
+    """Walks a plan. The station is connected and polled before it starts, and stays so when it has ended.
+
+    Args:
+        sink: takes each record in order; it never blocks.
+    """
+
+    def __init__(self, plan: Plan, station: Station, operator: Operator, sink: Callable[[Record], None]) -> None:
+        now = station.clock.now()
+        self.plan = plan
+        self.progress = Progress(cycles=_cycles(plan.body))
+        self.ledger = Ledger(now)
+        self.forecast = Forecast(plan)
+        self._station = station
+        self._clock = station.clock
+        self._operator = operator
+        self._sink = sink
+        station.board.bore_area = plan.cell.bore_area
+        self._rows = RowWriter(station.board, self.ledger)
+        self._guard = Guard(plan.limits, station.board, self._needed(), now)
+        self._view = View(station.board, self.ledger, lambda: self.progress.cycle)
+        self._ends: StepEnds | None = None
+        self._ended: Signal[End] = Signal(self._clock)
+        self._trip: Trip | None = None
+        self._workers: list[asyncio.Task[None]] = []
+        self._fired: set[int] = set()
+        self._controls = {
+            side: PressureControl(side, rig, station.board, self._clock, plan.limits.torque or rig.torque_range.high)
+            for side, rig in station.instruments.rigs.items()
+        }
+        self._verbs = Verbs(station, self._controls, operator)
+
+    def _needed(self) -> tuple[str, ...]:
+        """Gauges whose silence trips: all that gave a value at the start and that mean something here."""
+        board, plan = self._station.board, self.plan
+        names = {name for name, gauge in board.gauges.items() if gauge.time > -inf}
+        if plan.cell.bore_area is None:
+            names -= set(FORCE_GAUGE.values())
+        return tuple(sorted(names))
+
+    async def execute(self) -> Outcome:
+        """Run the plan to its end, then make the station safe, whatever happened; never raises but on cancellation."""
+        station = self._station
+        station.on_tick, station.on_poll = self._on_tick, self._on_poll
+        station.tell = self._tell
+        outcome = Outcome(RunState.STOPPED, "Stopped by the operator.")
+        try:
+            outcome = await self._outcome()
+        finally:
+            heat = self._trip is not None and self._trip.heat
+            loop = asyncio.get_running_loop()
+            safe = self._clock.spawn(loop, self._make_safe(heaters_off=heat), f"{station.name} safe state")
+            try:
+                await to_the_end(safe)
+            finally:
+                self._event("run.ended", outcome.reason, _severity(outcome.state), state=outcome.state.value)
+                station.on_tick = station.on_poll = lambda now: None
+        return outcome
+
+    async def _outcome(self) -> Outcome:
+        failed: LabctlError | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                spawn = self._clock.spawn
+                walker = spawn(group, self._walk_to_the_end(), "walker")
+                controls = [spawn(group, c.run(), f"pressure {side}") for side, c in self._controls.items()]
+                self._workers = [walker, *controls]
+                walker.add_done_callback(lambda _: [control.cancel() for control in controls])
+        except* LabctlError as errors:
+            failed = _first(errors)
+        if failed is not None:
+            return Outcome(RunState.FAILED, failed.sentence, failed)
+        if self._trip is not None:
+            error = InstrumentLost if self._trip.silent else LimitTripped
+            remedy = "The circuit is open and the pressure frozen. Find the cause before the cell is used again."
+            return Outcome(RunState.TRIPPED, self._trip.sentence, error(self._trip.sentence, remedy))
+        return Outcome(RunState.COMPLETED, "Completed.")
+
+    async def _make_safe(self, *, heaters_off: bool) -> None:
+        for sentence in await self._station.make_safe(heaters_off=heaters_off):
+            self._event("instrument.unsafe", sentence, Severity.ALARM)
+        await self._last_row()
+
+    async def _last_row(self) -> None:
+        """Count the charge until the output is confirmed off, and record that the cell is at open circuit."""
+        try:
+            reading = await self._station.instruments.cycler.read()
+        except InstrumentError as error:
+            self._event("instrument.failed", str(error), Severity.WARNING)
+            return
+        now = self._clock.now()
+        self.ledger.start_step(now)
+        self._station.board.see_cell(reading, now)
+        self.progress.step_count += 1
+        self._write_row()
+
+    # -- what happens at polls ---------------------------------------------------------------------------------------
+
+    def _on_poll(self, now: float) -> None:
+        if self._guard.check(self.ledger, now) is not None and self._trip is None:
+            self._trip = self._guard.trip
+            assert self._trip is not None
+            self._event("guard.tripped", self._trip.sentence, Severity.ALARM, quantity=self._trip.quantity)
+            for worker in self._workers:
+                worker.cancel()
+
+    def _on_tick(self, now: float) -> None:
+        reading = self._station.board.fresh_cell(now)
+        self.progress.test_time = now - self.ledger.start_time
+        if reading is None or self.progress.step is None or self._station.board.cell_time < self.ledger.step_start:
+            return
+        self.ledger.add(reading, now)
+        if self._ends is not None:
+            end = self._ends.first_met(now, reading)
+            if end is not None:
+                self._ends = None
+                self._ended.set(end)
+                return  # the walker writes the boundary row
+        if self._rows.due(reading, now):
+            self._write_row()
+
+    def _write_row(self) -> None:
+        progress, reading = self.progress, self._station.board.cell
+        if reading is not None:
+            step_id = progress.step.id if progress.step is not None else 0
+            row = self._rows.row(
+                reading, self._clock.now(), self._clock.unix(), progress.cycle, progress.step_count, step_id
+            )
+            self._sink(row)
+
+    # -- the walk ----------------------------------------------------------------------------------------------------
+
+    async def _walk_to_the_end(self) -> None:
+        await self._arm()
+        try:
+            await self._walk(self.plan.body)
+        except _Leave as leave:
+            if leave.then is not Then.END:
+                raise StepFailed(f'Nothing is labelled "{leave.label}" around this step.') from leave
+
+    async def _arm(self) -> None:
+        limits = self.plan.limits
+        low, high = limits.voltage.low, limits.voltage.high
+        cycler = self._station.instruments.cycler
+        window = Range(
+            cycler.voltage_range.low if low is None else low, cycler.voltage_range.high if high is None else high
+        )
+        await cycler.arm(window, limits.current)
+
+    async def _walk(self, nodes: tuple[Node, ...]) -> None:
+        index = 0
+        while index < len(nodes):
+            try:
+                await self._node(nodes[index])
+                index += 1
+            except _Leave as leave:
+                names = [getattr(node, "name", "") for node in nodes]
+                if leave.then is not Then.GOTO or leave.label not in names:
+                    raise
+                index = names.index(leave.label)
+
+    async def _node(self, node: Node) -> None:
+        match node:
+            case Step():
+                await self._step(node)
+            case Loop():
+                await self._loop(node)
+            case ForEach(bodies=bodies):
+                try:
+                    for body in bodies:
+                        await self._walk(body)
+                except _Leave as leave:
+                    if leave.then is not Then.BREAK:
+                        raise
+            case Branch():
+                await self._branch(node)
+
+    async def _loop(self, loop: Loop) -> None:
+        for number in range(1, loop.passes + 1):
+            if loop.counts:
+                self.progress.cycle += 1
+            try:
+                for node in loop.body:
+                    await self._walk((node,))
+                    await self._hooks(loop, number, node)
+            except _Leave as leave:
+                if leave.then is Then.BREAK:
+                    return
+                raise
+
+    async def _hooks(self, loop: Loop, number: int, node: Node) -> None:
+        if isinstance(node, Step):
+            for hook in loop.hooks:
+                if hook.after in (node.verb, node.name) and hook.due(number):
+                    await self._walk(hook.body)
+
+    async def _branch(self, branch: Branch) -> None:
+        if branch.once and branch.id in self._fired:
+            return
+        here = self.progress.step or next(self.plan.steps())
+        if evaluator(branch.condition, here, self._view).met(self._clock.now()):
+            self._fired.add(branch.id)
+            await self._walk(branch.body)
+        else:
+            await self._walk(branch.otherwise)
+
+    async def _step(self, step: Step) -> None:
+        if isinstance(step.action, Finish):
+            raise _Leave(Then.END, "", "The protocol says so.")
+        ends = StepEnds(step, self._view)
+        end = await self._begin(step, ends)
+        if end is None and (step.ends or step.timeout):
+            self._ended.clear()
+            self._ends = ends
+            end = await self._ended.wait()
+        reason = "done" if end is None else end.text
+        self._write_row()
+        await self._verbs.conclude(step)
+        self.forecast.took(step, self._clock.now() - self.ledger.step_start)
+        self._event("step.ended", f"{step.name}: {reason}", step_count=self.progress.step_count, reason=reason)
+        if end is not None and end.then is not Then.NEXT:
+            self._leave(step, end)
+
+    async def _begin(self, step: Step, ends: StepEnds) -> End | None:
+        """Command the step, then look at the cell at once: current has jumped, and the first row must show it.
+
+        A cell that is already where the step would take it is not driven; that end is returned.
+        """
+        count = self.progress.step_count + 1
+        self._event(
+            "step.started",
+            step.name,
+            step_count=count,
+            step_id=step.id,
+            name=step.name,
+            verb=step.verb,
+            cycle_count=self.progress.cycle,
+        )
+        met = ends.already(await self._verbs.voltage_before(step))
+        if met is None:
+            answer = await self._verbs.command(step)
+            if answer is not None:
+                self._event("operator.answered", answer, step_count=count, answer=answer)
+        reading = await self._station.instruments.cycler.read()
+        now = self._clock.now()
+        self._station.board.see_cell(reading, now)
+        self.ledger.start_step(now)
+        self.ledger.add(reading, now)
+        self.progress.step, self.progress.step_count = step, count
+        self._rows.follow(step.record)
+        self._write_row()
+        return met
+
+    def _leave(self, step: Step, end: End) -> None:
+        if end.then is Then.FAULT:
+            why = f": {end.why}" if end.why else ""
+            raise StepFailed(
+                f'Step {step.id} "{step.name}" (line {step.line}) ended in a fault: {end.text}{why}.',
+                "The circuit is open and the pressure frozen. See the last rows of the run for the cause.",
+            )
+        raise _Leave(end.then, end.label, end.text)
+
+    # -- telling -----------------------------------------------------------------------------------------------------
+
+    def _tell(self, kind: str, message: str, severity: Severity) -> None:
+        self._event(kind, message, severity)
+
+    def _event(self, kind: str, message: str, severity: Severity = Severity.INFO, **data: Any) -> None:
+        test_time = self._clock.now() - self.ledger.start_time
+        self._sink(Event(kind, self._clock.unix(), test_time, message, severity, data))
+
+    @property
+    def pressure_targets(self) -> dict[str, float]:
+        """Set points in Pa of the sides under control."""
+        return {side: c.target for side, c in self._controls.items() if c.target is not None}
+
+    @property
+    def commanded(self) -> Pressure | None:
+        """The pressure step in force."""
+        return self._verbs.pressure
+
+
+def _first(errors: BaseExceptionGroup[LabctlError]) -> LabctlError:
+    for error in errors.exceptions:
+        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    raise ValueError("an exception group holds at least one exception")
+
+
+def _severity(state: RunState) -> Severity:
+    if state is RunState.COMPLETED:
+        return Severity.INFO
+    return Severity.WARNING if state is RunState.STOPPED else Severity.ALARM
+
+
+def _cycles(nodes: tuple[Node, ...]) -> int:
+    """Cycles of a whole plan, as far as loops say it."""
+    total = 0
+    for node in nodes:
+        match node:
+            case Loop(passes=passes, counts=True):
+                total += passes
+            case Loop(passes=passes, body=body):
+                total += passes * _cycles(body)
+            case ForEach(bodies=bodies):
+                total += sum(_cycles(body) for body in bodies)
+            case Branch(body=body):
+                total += _cycles(body)
+    return total

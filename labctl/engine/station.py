@@ -1,0 +1,200 @@
+"""A station: its instruments by role, polled for as long as it lives, and the way to its safe state.
+
+Each instrument has its own poller, so that one that hangs delays no other. A poll that fails leaves its gauge to age;
+when it is older than its age limit the guard calls it silence.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from labctl.clock import LATE, LabClock
+from labctl.engine.board import ANGLE, BATH, CELL_TEMPERATURE, FORCE_GAUGE, TORQUE, Board
+from labctl.errors import InstrumentError
+from labctl.instrument import Cycler, Identity, Instrument, LoadCell, PressureRig, Thermostat
+from labctl.protocol.plan import Side
+from labctl.reading import Severity
+
+POLLS_TO_SILENCE = 5
+SHORTEST_AGE = 2.0
+
+Tell = Callable[[str, str, Severity], None]
+"""kind, message, severity: how a station tells what happens outside any step."""
+
+
+@dataclass(slots=True)
+class Instruments:
+    """What stands at a station."""
+
+    cycler: Cycler
+    load_cells: dict[Side, LoadCell] = field(default_factory=dict)
+    rigs: dict[Side, PressureRig] = field(default_factory=dict)
+    thermostat: Thermostat | None = None
+
+    def named(self) -> dict[str, Instrument]:
+        """Every instrument by its name at the station: "cycler", "load_cell.negative", ..."""
+        names: dict[str, Instrument] = {"cycler": self.cycler}
+        names.update({f"load_cell.{side}": cell for side, cell in self.load_cells.items()})
+        names.update({f"pressure_rig.{side}": rig for side, rig in self.rigs.items()})
+        if self.thermostat is not None:
+            names["thermostat"] = self.thermostat
+        return names
+
+
+def age_limit(instrument: Instrument) -> float:
+    """Seconds after which a value of this instrument is no value any more."""
+    return max(POLLS_TO_SILENCE * instrument.poll_period, SHORTEST_AGE)
+
+
+class Station:
+    """Owns the instruments of one station.
+
+    Attributes:
+        board: what they measured last.
+        on_tick: called after every poll of the cycler, when every other poll due at that instant is done.
+        on_poll: called after every successful poll of anything, for the guard.
+        tell: where incidents go.
+    """
+
+    def __init__(self, name: str, instruments: Instruments, clock: LabClock) -> None:
+        self.name = name
+        self.instruments = instruments
+        self.clock = clock
+        self.board = Board()
+        self.identities: dict[str, Identity] = {}
+        self.on_tick: Callable[[float], None] = lambda now: None
+        self.on_poll: Callable[[float], None] = lambda now: None
+        self.tell: Tell = lambda kind, message, severity: None
+        self._failing: set[str] = set()
+        self._pollers: list[asyncio.Task[None]] = []
+        self._lay_out_board()
+
+    def _lay_out_board(self) -> None:
+        parts, board = self.instruments, self.board
+        board.cell_max_age = age_limit(parts.cycler)
+        for side, cell in parts.load_cells.items():
+            board.gauge(FORCE_GAUGE[side], age_limit(cell))
+        for rig in parts.rigs.values():
+            board.gauge(TORQUE, age_limit(rig))
+            board.gauge(ANGLE, age_limit(rig))
+        if parts.thermostat is not None:
+            board.gauge(BATH, age_limit(parts.thermostat))
+            board.gauge(CELL_TEMPERATURE, age_limit(parts.thermostat))
+
+    async def connect(self) -> None:
+        """Identify every instrument and read it once; nothing moves and nothing is energised.
+
+        Raises:
+            InstrumentError: the first instrument that cannot be used, by name.
+        """
+        for name, instrument in self.instruments.named().items():
+            self.identities[name] = await instrument.connect()
+        for _, _, read in self._reads():
+            await read()
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Start polling."""
+        begin = self.clock.now()
+        for name, instrument, read in self._reads():
+            work = self._poll_for_ever(name, instrument.poll_period, read, begin, ticks=name == "cycler")
+            self._pollers.append(self.clock.spawn(group, work, f"{self.name}/{name} poller"))
+
+    def _reads(self) -> Iterator[tuple[str, Instrument, Callable[[], Awaitable[None]]]]:
+        """Every instrument with the reading that puts its values on the board."""
+        parts = self.instruments
+        yield "cycler", parts.cycler, self._read_cycler
+        for side, cell in parts.load_cells.items():
+            yield f"load_cell.{side}", cell, partial(self._read_force, cell, side)
+        for side, rig in parts.rigs.items():
+            yield f"pressure_rig.{side}", rig, partial(self._read_rig, rig)
+        if parts.thermostat is not None:
+            yield "thermostat", parts.thermostat, partial(self._read_thermostat, parts.thermostat)
+
+    def stop(self) -> None:
+        """Stop polling."""
+        for poller in self._pollers:
+            poller.cancel()
+        self._pollers.clear()
+
+    async def _poll_for_ever(
+        self, name: str, period: float, read: Callable[[], Awaitable[None]], begin: float, *, ticks: bool
+    ) -> None:
+        clock, count = self.clock, 0
+        while True:
+            try:
+                await read()
+                if name in self._failing:
+                    self._recovered(name)
+            except InstrumentError as error:
+                self._failed(name, error)
+            self.on_poll(clock.now())
+            if ticks:
+                await clock.sleep_until(clock.now(), LATE)
+                self.on_tick(clock.now())
+            count = max(count + 1, int((clock.now() - begin) / period))  # periods that have passed are not made up for
+            await clock.sleep_until(begin + count * period)
+
+    def _failed(self, name: str, error: InstrumentError) -> None:
+        if name not in self._failing:
+            self._failing.add(name)
+            self.tell("instrument.failed", str(error), Severity.WARNING)
+
+    def _recovered(self, name: str) -> None:
+        self._failing.discard(name)
+        self.tell("instrument.recovered", f"{self.name}/{name} answers again.", Severity.INFO)
+
+    async def _read_cycler(self) -> None:
+        self.board.see_cell(await self.instruments.cycler.read(), self.clock.now())
+
+    async def _read_force(self, cell: LoadCell, side: Side) -> None:
+        force = await cell.read()
+        self.board.gauges[FORCE_GAUGE[side]].update(force, self.clock.now())
+
+    async def _read_rig(self, rig: PressureRig) -> None:
+        reading = await rig.read()
+        now = self.clock.now()
+        self.board.gauges[TORQUE].update(reading.torque, now)
+        self.board.gauges[ANGLE].update(reading.angle, now)
+
+    async def _read_thermostat(self, thermostat: Thermostat) -> None:
+        reading = await thermostat.read()
+        now = self.clock.now()
+        self.board.gauges[BATH].update(reading.bath, now)
+        if reading.external is not None:
+            self.board.gauges[CELL_TEMPERATURE].update(reading.external, now)
+
+    async def make_safe(self, *, heaters_off: bool) -> tuple[str, ...]:
+        """Open the circuit first, then freeze the pressure, then stop heating where asked; every one is tried.
+
+        Returns:
+            A sentence for every instrument that did not confirm its safe state.
+        """
+        parts = self.instruments
+        order: list[tuple[str, Callable[[], Awaitable[None]]]] = [("cycler", parts.cycler.safe_state)]
+        order += [(f"pressure_rig.{side}", rig.safe_state) for side, rig in parts.rigs.items()]
+        if parts.thermostat is not None and heaters_off:
+            order.append(("thermostat", parts.thermostat.safe_state))
+        unconfirmed = []
+        for name, act in order:
+            try:
+                await act()
+            except InstrumentError as error:
+                unconfirmed.append(f"{self.name}/{name} did not confirm its safe state: {error}")
+        return tuple(unconfirmed)
+
+
+async def to_the_end(task: asyncio.Task[object]) -> None:
+    """Wait for a task that must finish; a cancellation, also a second one, is only passed on afterwards."""
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        with contextlib.suppress(BaseException):
+            task.result()
+        raise asyncio.CancelledError
+    task.result()

@@ -1,0 +1,382 @@
+"""The plan: a protocol bound to a cell and a station, as a small immutable tree that the engine walks.
+
+Loops are not unrolled. All numbers are SI floats: V, A (positive charges), s, Pa, N, rad, °C, C (coulomb) for capacity.
+Nothing here knows the file it came from except by `line`, for sentences.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+Side = Literal["negative", "positive"]
+SIDES: tuple[Side, Side] = ("negative", "positive")
+
+
+class Quantity(StrEnum):
+    """What a condition can speak of; values in SI (capacity in C, energy in J, temperature in °C)."""
+
+    VOLTAGE = "voltage"
+    CURRENT = "current"
+    POWER = "power"
+    CAPACITY = "capacity"
+    ENERGY = "energy"
+    TIME = "time"
+    CV_TIME = "cv_time"
+    TEST_TIME = "test_time"
+    CYCLE = "cycle"
+    TEMPERATURE = "temperature"
+    PRESSURE_NEGATIVE = "pressure.negative"
+    PRESSURE_POSITIVE = "pressure.positive"
+    FORCE = "force"
+    TORQUE = "torque"
+
+
+class Operator(StrEnum):
+    """Comparison."""
+
+    GE = ">="
+    LE = "<="
+    GT = ">"
+    LT = "<"
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`quantity op value`, true once it has held for `hold` seconds; `magnitude` compares the absolute value."""
+
+    quantity: Quantity
+    operator: Operator
+    value: float
+    magnitude: bool = False
+    hold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stable:
+    """The step's own quantities stay within ± `within` of their set points for `hold` seconds.
+
+    `within` is in SI; `relative` means it is a fraction of the set point. A rest speaks of its voltage around its mean.
+    """
+
+    within: float
+    relative: bool
+    hold: float
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every part is true."""
+
+    parts: "tuple[Condition, ...]"
+    hold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Any:
+    """At least one part is true."""
+
+    parts: "tuple[Condition, ...]"
+    hold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part is false."""
+
+    part: "Condition"
+
+
+Condition = Compare | Stable | All | Any | Not
+
+
+class Then(StrEnum):
+    """What follows an end that was met."""
+
+    NEXT = "next"
+    BREAK = "break"
+    END = "end"
+    GOTO = "goto"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A condition that ends a step. `text` is how the author wrote it; `why` the author's word for a fault.
+
+    `cv_only` marks a condition that counts only in the constant-voltage part of a CC-CV step.
+    """
+
+    condition: Condition
+    text: str
+    then: Then = Then.NEXT
+    label: str = ""
+    why: str = ""
+    cv_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRule:
+    """A row is due when the interval has passed or a value has moved by its delta; None: not asked."""
+
+    interval: float | None = None
+    voltage: float | None = None
+    current: float | None = None
+    capacity: float | None = None
+    temperature: float | None = None
+    pressure: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A closed interval whose sides may be open; the lower one of voltage and pressure arms late (see engine/guard)."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What holds for the whole run: already the intersection of station, cell and protocol."""
+
+    voltage: Bound
+    current: float
+    capacity: float
+    temperature: Bound = Bound()
+    pressure_negative: Bound = Bound()
+    pressure_positive: Bound = Bound()
+    torque: float | None = None
+
+
+# -- verbs ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """No current."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantCurrent:
+    """Drive a signed current. The instrument bounds the voltage at `voltage`; with `cv` it goes on at that voltage.
+
+    Without `cv`, reaching `voltage` is the cut-off, and `voltage` is the limit where the step names no cut-off.
+    """
+
+    current: float
+    voltage: float
+    cv: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantVoltage:
+    """Hold a voltage with at most `max_current` (magnitude)."""
+
+    voltage: float
+    max_current: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """Bring sides to pressures (Pa) at `ramp` (Pa/s); stays in force until the next one.
+
+    `control`: "force" closed loop on the load cell; "gap" locked; "free". A side whose rig has no actuator is
+    asserted: it must come within the end's tolerance by itself.
+    """
+
+    targets: tuple[tuple[Side, float], ...]
+    ramp: float
+    control: Literal["force", "gap", "free"] = "force"
+
+
+@dataclass(frozen=True, slots=True)
+class Tare:
+    """Zero the load cell of a side, when it is unloaded and the operator has confirmed."""
+
+    side: Side
+    confirm: str
+
+
+@dataclass(frozen=True, slots=True)
+class Temperature:
+    """Set the thermostat; `of` says whose temperature the ends speak of."""
+
+    celsius: float
+    of: Literal["cell", "chamber"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Ask the operator; `answers` are allowed (empty: any text), `simulated` is what a simulated operator says."""
+
+    text: str
+    answers: tuple[str, ...] = ()
+    simulated: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """End the protocol here."""
+
+
+Action = Rest | ConstantCurrent | ConstantVoltage | Pressure | Tare | Temperature | Prompt | Finish
+
+
+# -- tree ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One verb with its ends. `id` numbers the plan's steps from 1 in the order of the file."""
+
+    id: int
+    verb: str
+    name: str
+    action: Action
+    ends: tuple[End, ...] = ()
+    timeout: End | None = None
+    record: RecordRule = RecordRule()
+    line: int = 0
+    limits: Limits | None = None
+    """Narrower limits of this step alone; None: those of the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """Nodes inserted into named passes of a loop, after every execution of the step or verb named `after`."""
+
+    cycles: tuple[int, ...]
+    every: int | None
+    after: str
+    body: "tuple[Node, ...]"
+
+    def due(self, cycle: int) -> bool:
+        """Whether the hook runs in this cycle."""
+        return cycle in self.cycles or (self.every is not None and cycle % self.every == 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """`passes` is the total number of passes; where `counts` is set, one pass is one cycle."""
+
+    id: int
+    name: str
+    passes: int
+    counts: bool
+    body: "tuple[Node, ...]"
+    hooks: tuple[Hook, ...] = ()
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ForEach:
+    """The same nodes once per value, each already bound to its value; `labels` say the values for people."""
+
+    id: int
+    name: str
+    labels: tuple[str, ...]
+    bodies: "tuple[tuple[Node, ...], ...]"
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """`if`; `once` fires at most once in a run."""
+
+    id: int
+    condition: Condition
+    text: str
+    body: "tuple[Node, ...]"
+    otherwise: "tuple[Node, ...]" = ()
+    once: bool = False
+    line: int = 0
+
+
+Node = Step | Loop | ForEach | Branch
+
+
+@dataclass(frozen=True, slots=True)
+class BoundCell:
+    """The cell as this run sees it, SI; None where neither protocol nor cell file says.
+
+    Attributes:
+        bore_area: m², turns pressure into force.
+        positive_area: m², turns current density into current.
+        active_mass: kg of positive active material.
+        one_c: A at 1C.
+        theoretical: C, the charge one full pass can move at most.
+        negative_potential: V vs Li, of the counter electrode.
+    """
+
+    name: str
+    kind: str
+    bore_area: float | None = None
+    positive_area: float | None = None
+    active_mass: float | None = None
+    one_c: float | None = None
+    theoretical: float | None = None
+    negative_potential: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StationAbilities:
+    """What a station can do, as far as a plan must know; None or empty: it has no such instrument.
+
+    Attributes:
+        voltage, current, torque, temperature: (low, high) in SI; current and torque as magnitudes.
+        actuated: sides whose pressure the station can drive.
+        measured: sides whose force it measures, with the load cell's capacity in N.
+        limits: the station's own, never widened by a file.
+        external_probe: whether the thermostat measures the cell's own temperature.
+    """
+
+    name: str
+    voltage: tuple[float, float] | None = None
+    current: float | None = None
+    torque: float | None = None
+    temperature: tuple[float, float] | None = None
+    actuated: tuple[Side, ...] = ()
+    measured: tuple[tuple[Side, float], ...] = ()
+    external_probe: bool = False
+    poll_period: float = 1.0
+    voltage_limit: Bound = Bound()
+    current_limit: float | None = None
+    temperature_limit: Bound = Bound()
+    pressure_negative_limit: Bound = Bound()
+    pressure_positive_limit: Bound = Bound()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A protocol that can run on this station with this cell, with every limit checked."""
+
+    name: str
+    title: str
+    text: str
+    hash: str
+    cell: BoundCell
+    limits: Limits
+    body: tuple[Node, ...]
+    inputs: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    def steps(self) -> Iterator[Step]:
+        """Every step of the tree once, in the order of the file."""
+        yield from _steps(self.body)
+
+
+def _steps(nodes: "tuple[Node, ...]") -> Iterator[Step]:
+    for node in nodes:
+        match node:
+            case Step():
+                yield node
+            case Loop(body=body, hooks=hooks):
+                yield from _steps(body)
+                for hook in hooks:
+                    yield from _steps(hook.body)
+            case ForEach(bodies=bodies):
+                for each in bodies:
+                    yield from _steps(each)
+            case Branch(body=body, otherwise=otherwise):
+                yield from _steps(body)
+                yield from _steps(otherwise)
