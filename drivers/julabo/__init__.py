@@ -1,0 +1,1 @@
+"""JULABO circulator as thermostat."""

@@ -1,0 +1,1 @@
+"""Keithley 2450 SourceMeter as cycler."""
