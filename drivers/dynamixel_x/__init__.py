@@ -1,0 +1,1 @@
+"""ROBOTIS DYNAMIXEL XM540-W270 turning a self-locking screw: a pressure rig."""

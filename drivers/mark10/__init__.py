@@ -1,0 +1,1 @@
+"""Mark-10 Series 5 force gauge: a load cell."""

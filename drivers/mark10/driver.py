@@ -1,0 +1,171 @@
+"""Mark-10 Series 5 force gauge as load cell, in Gauge Control Language 2 (GCL2).
+
+Every reading carries its unit and is converted; positive is compression. The gauge must not sleep: automatic shut-off
+is switched off and that is confirmed.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from labctl.clock import LabClock
+from labctl.errors import GarbledReply, InstrumentRefused, OverRange, WrongInstrument
+from labctl.instrument import Executes, Features, Identity, Lines, Link, Role, SerialWire
+from labctl.instrument import Options as DriverOptions
+
+NEWTON = {
+    "N": 1.0,
+    "kN": 1e3,
+    "mN": 1e-3,
+    "lbF": 4.4482216152605,
+    "ozF": 4.4482216152605 / 16,
+    "kgF": 9.80665,
+    "gF": 9.80665e-3,
+}
+"""Newtons in each unit that the gauge offers; exact by definition of pound, ounce and standard gravity."""
+ERRORS = {
+    "*10": "illegal command",
+    "*11": "not applicable",
+    "*12": "invalid specifier",
+    "*22": "value too large",
+}
+TOO_LARGE = "*22"
+OVERLOAD = "OVER"
+
+READING = re.compile(r"(-?\d+(?:\.\d+)?|-?\.\d+)(?: ([A-Za-z]+))?")
+SETTINGS = (b"FULL", b"CUR", b"AOUT0", b"AOFF0")
+"""Readings with unit, of the present force, only when asked for; no automatic shut-off."""
+ZERO_TOLERANCE = 1e-3
+"""Of the capacity: the gauge's own accuracy. A tare that leaves more than that has not worked."""
+
+
+class Mark10:
+    """Mark-10 Series 5 force gauge on one side of a rig."""
+
+    class Options(DriverOptions):
+        """`capacity` in N, as on the gauge's label; `compression` is the sign that the gauge gives to compression."""
+
+        capacity: float = Field(gt=0, allow_inf_nan=False)
+        compression: Literal["positive", "negative"] = "positive"
+
+    ROLE: ClassVar[Role] = Role.LOAD_CELL
+    WIRE: ClassVar[SerialWire] = SerialWire(Lines(b"\r\n"), baudrate=115200, timeout=0.5)
+    FEATURES: ClassVar[Features] = Features(limits=Executes.HOST)
+    SIMULATOR: ClassVar[str] = "drivers.mark10.sim:Simulator"
+    EXAMPLE: ClassVar[Mapping[str, object]] = {"capacity": 500.0}
+
+    def __init__(self, link: Link, options: Options, clock: LabClock) -> None:
+        self.poll_period = 1.0
+        self.capacity = options.capacity
+        self._link = link
+        self._inverted = options.compression == "negative"
+        self._identity: Identity | None = None
+
+    async def connect(self) -> Identity:
+        """Identify the gauge, make it send readings with units, and keep it awake.
+
+        Raises:
+            WrongInstrument: it does not speak GCL2, or its polarity is not what the options say.
+            InstrumentRefused: it does not take a setting.
+        """
+        self._link.verify = None
+        self._identity = await self._identify()
+        await self._prepare()
+        self._link.verify = self._verify
+        return self._identity
+
+    async def safe_state(self) -> None:
+        """Do nothing: a gauge moves and energises nothing."""
+
+    async def tare(self) -> None:
+        """Zero the reading, and confirm that it is near zero."""
+        await self._link.write(b"Z\r")
+        force = await self.read()
+        if abs(force) > ZERO_TOLERANCE * self.capacity:
+            raise InstrumentRefused(
+                self._link.name,
+                f"reads {force:g} N after its zero command",
+                "Unload it, wait until the reading is steady, and tare again.",
+            )
+
+    async def read(self) -> float:
+        """Force in N, positive in compression; raises OverRange beyond capacity or where the gauge says so."""
+        reply = await self._query(b"?C")
+        if OVERLOAD in reply or reply == TOO_LARGE:
+            raise OverRange(self._link.name, f"answers {reply}: the force is beyond its range", "Unload it.")
+        force = self._newtons(reply)
+        if abs(force) > self.capacity:
+            raise OverRange(
+                self._link.name,
+                f"reads {force:g} N, beyond its capacity of {self.capacity:g} N",
+                "Unload it; check `capacity` in config.toml against the gauge's label.",
+            )
+        return -force if self._inverted else force
+
+    def _newtons(self, reply: str) -> float:
+        self._refuse_error(reply, "to send a reading")
+        match = READING.fullmatch(reply)
+        if match is None or match[2] not in {None, *NEWTON}:
+            expected = f"a number and one of {', '.join(NEWTON)}"
+            raise GarbledReply(self._link.name, b"?C", reply.encode("ascii", "replace"), expected)
+        if match[2] is None:
+            raise WrongInstrument(
+                self._link.name,
+                f"answers {reply} without a unit",
+                'Set its data format from "Numeric Only" to "Numeric + Units", then restart the run.',
+            )
+        return float(match[1]) * NEWTON[match[2]]
+
+    async def _verify(self) -> None:
+        """After a reopening: the same gauge, with its settings, which a restart may have undone."""
+        identity = await self._identify()
+        if identity != self._identity:
+            raise WrongInstrument(self._link.name, f"{identity} answers where {self._identity} did", "Restart the run.")
+        await self._prepare()
+
+    async def _identify(self) -> Identity:
+        name, model, serial, firmware = [await self._query(command) for command in (b"RN", b"RM", b"RS", b"RV")]
+        if any(not reply or reply in ERRORS or READING.fullmatch(name) for reply in (name, model, serial, firmware)):
+            raise WrongInstrument(
+                self._link.name,
+                f"answers {name!r}, {model!r}, {serial!r}, {firmware!r} when asked for name, model, serial, firmware",
+                "This driver needs GCL2 with its RN, RM, RS and RV: a Series 5 gauge. A Series 4 gauge lacks them.",
+            )
+        return Identity("Mark-10", f"{name} {model}", serial, firmware)
+
+    async def _prepare(self) -> None:
+        """Make the settings, and read them back from the gauge's list."""
+        for command in SETTINGS:
+            await self._link.write(command + b"\r")
+        listed = await self._query(b"LIST")
+        self._refuse_error(listed, f"one of {b', '.join(SETTINGS).decode()}")
+        settings = set(listed.split(";"))
+        if len(settings) < len(SETTINGS):
+            raise GarbledReply(self._link.name, b"LIST", listed.encode("ascii", "replace"), "settings separated by ;")
+        numbers = {m[1]: int(m[2]) for m in (re.fullmatch(r"([A-Z]+)(\d+)", setting) for setting in settings) if m}
+        kept = {"FULL", "CUR"} <= settings and numbers.get("AOUT") == 0 and numbers.get("AOFF") == 0
+        if not kept:
+            raise InstrumentRefused(
+                self._link.name,
+                f"lists {listed} after {b', '.join(SETTINGS).decode()}",
+                "Set readings with units, current mode, no automatic output and no automatic shut-off at the gauge.",
+            )
+        # Firmware that can invert or omit the sign may list it; the factory does neither.
+        if numbers.get("OPOL", 0) or numbers.get("IPOL", int(self._inverted)) != int(self._inverted):
+            raise WrongInstrument(
+                self._link.name,
+                f"lists {listed}: its sign is omitted, or not the one that `compression` in config.toml says",
+                "Set the polarity at the gauge (OPOL0, IPOL0), or correct `compression`.",
+            )
+
+    def _refuse_error(self, reply: str, what: str) -> None:
+        if reply.startswith("*"):
+            raise InstrumentRefused(self._link.name, f"refused {what}: {reply} {ERRORS.get(reply, 'unknown error')}")
+
+    async def _query(self, command: bytes) -> str:
+        reply = await self._link.query(command + b"\r")
+        if not reply.isascii() or not reply.decode("ascii").isprintable():
+            raise GarbledReply(self._link.name, command, reply, "printable ASCII")
+        return reply.decode("ascii").strip()
