@@ -55,9 +55,11 @@ class Ledger:
             charge, energy = mean_current * span, mean_power * span
             if charge >= 0.0:
                 self.charge_in += charge
-                self.energy_in += energy
             else:
                 self.charge_out -= charge
+            if energy >= 0.0:
+                self.energy_in += energy
+            else:
                 self.energy_out -= energy
             self.step_charge += charge
             self.step_energy += energy

@@ -44,6 +44,9 @@ class Outcome:
     error: LabctlError | None = None
 
 
+STOPPED = Outcome(RunState.STOPPED, "Stopped by the operator.")
+
+
 @dataclass(slots=True)
 class Progress:
     """Where a run is, for whoever shows it; replaced whole at each step, changed in place at each tick."""
@@ -83,11 +86,12 @@ class Run:
         self._sink = sink
         station.board.bore_area = plan.cell.bore_area
         self._rows = RowWriter(station.board, self.ledger)
-        self._guard = Guard(plan.limits, station.board, self._needed(), now)
+        self._guard = Guard(plan.limits, station.board, self.ledger, self._needed(), now)
         self._view = View(station.board, self.ledger, lambda: self.progress.cycle)
         self._ends: StepEnds | None = None
         self._ended: Signal[End] = Signal(self._clock)
         self._trip: Trip | None = None
+        self._stopped = False
         self._workers: list[asyncio.Task[None]] = []
         self._fired: set[int] = set()
         self._controls = {
@@ -104,14 +108,21 @@ class Run:
             names -= set(FORCE_GAUGE.values())
         return tuple(sorted(names))
 
+    def stop(self) -> None:
+        """End the run by the operator's word: `execute` makes the station safe and returns."""
+        self._stopped = True
+        self._halt()
+
     async def execute(self) -> Outcome:
-        """Run the plan to its end, then make the station safe, whatever happened; never raises but on cancellation."""
+        """Run the plan to its end, then make the station safe, whatever happened, also on cancellation."""
         station = self._station
-        station.on_tick, station.on_poll = self._on_tick, self._on_poll
-        station.tell = self._tell
-        outcome = Outcome(RunState.STOPPED, "Stopped by the operator.")
+        station.follow_run(self._on_tick, self._on_poll, self._tell)
+        outcome = Outcome(RunState.FAILED, "The program itself failed; its log says why.")
         try:
             outcome = await self._outcome()
+        except asyncio.CancelledError:
+            outcome = STOPPED
+            raise
         finally:
             heat = self._trip is not None and self._trip.heat
             loop = asyncio.get_running_loop()
@@ -120,7 +131,7 @@ class Run:
                 await to_the_end(safe)
             finally:
                 self._event("run.ended", outcome.reason, _severity(outcome.state), state=outcome.state.value)
-                station.on_tick = station.on_poll = lambda now: None
+                station.forget_run()
         return outcome
 
     async def _outcome(self) -> Outcome:
@@ -131,9 +142,13 @@ class Run:
                 walker = spawn(group, self._walk_to_the_end(), "walker")
                 controls = [spawn(group, c.run(), f"pressure {side}") for side, c in self._controls.items()]
                 self._workers = [walker, *controls]
+                if self._stopped:
+                    self._halt()
                 walker.add_done_callback(lambda _: [control.cancel() for control in controls])
         except* LabctlError as errors:
             failed = _first(errors)
+        if self._stopped:
+            return STOPPED
         if failed is not None:
             return Outcome(RunState.FAILED, failed.sentence, failed)
         if self._trip is not None:
@@ -145,30 +160,37 @@ class Run:
     async def _make_safe(self, *, heaters_off: bool) -> None:
         for sentence in await self._station.make_safe(heaters_off=heaters_off):
             self._event("instrument.unsafe", sentence, Severity.ALARM)
-        await self._last_row()
+        await self._record_safe_state()
 
-    async def _last_row(self) -> None:
-        """Count the charge until the output is confirmed off, and record that the cell is at open circuit."""
+    async def _record_safe_state(self) -> None:
+        """Count the charge until the output was confirmed off, and record how the cell is left as a step of its own."""
         try:
             reading = await self._station.instruments.cycler.read()
         except InstrumentError as error:
             self._event("instrument.failed", str(error), Severity.WARNING)
             return
-        now = self._clock.now()
+        now, board, progress = self._clock.now(), self._station.board, self.progress
+        if board.cell is not None:
+            self.ledger.add(board.cell, now)
+        board.see_cell(reading, now)
         self.ledger.start_step(now)
-        self._station.board.see_cell(reading, now)
-        self.progress.step_count += 1
+        progress.step, progress.step_count = None, progress.step_count + 1
+        self._tell_step(0, "safe state", "end", progress.step_count)
         self._write_row()
 
     # -- what happens at polls ---------------------------------------------------------------------------------------
 
-    def _on_poll(self, now: float) -> None:
-        if self._guard.check(self.ledger, now) is not None and self._trip is None:
-            self._trip = self._guard.trip
-            assert self._trip is not None
-            self._event("guard.tripped", self._trip.sentence, Severity.ALARM, quantity=self._trip.quantity)
-            for worker in self._workers:
-                worker.cancel()
+    def _on_poll(self, measured: str | None, now: float) -> None:
+        trip = self._guard.check(measured, now)
+        if trip is not None and self._trip is None:
+            self._trip = trip
+            self._event("guard.tripped", trip.sentence, Severity.ALARM, quantity=trip.quantity)
+            self._halt()
+
+    def _halt(self) -> None:
+        """End every command at once; whatever exchange is under way is finished by its link."""
+        for worker in self._workers:
+            worker.cancel()
 
     def _on_tick(self, now: float) -> None:
         reading = self._station.board.fresh_cell(now)
@@ -293,15 +315,7 @@ class Run:
         A cell that is already where the step would take it is not driven; that end is returned.
         """
         count = self.progress.step_count + 1
-        self._event(
-            "step.started",
-            step.name,
-            step_count=count,
-            step_id=step.id,
-            name=step.name,
-            verb=step.verb,
-            cycle_count=self.progress.cycle,
-        )
+        self._tell_step(step.id, step.name, step.verb, count)
         met = ends.already(await self._verbs.voltage_before(step))
         if met is None:
             answer = await self._verbs.command(step)
@@ -327,6 +341,10 @@ class Run:
         raise _Leave(end.then, end.label, end.text)
 
     # -- telling -----------------------------------------------------------------------------------------------------
+
+    def _tell_step(self, step_id: int, name: str, verb: str, count: int) -> None:
+        cycle = self.progress.cycle
+        self._event("step.started", name, step_count=count, step_id=step_id, name=name, verb=verb, cycle_count=cycle)
 
     def _tell(self, kind: str, message: str, severity: Severity) -> None:
         self._event(kind, message, severity)

@@ -1,0 +1,143 @@
+"""What a station does when an instrument answers garbage, half, late or nothing, and when a limit is passed."""
+
+import pytest
+
+from labctl.engine.run import Run
+from labctl.errors import InstrumentError, InstrumentLost, LimitTripped
+from labctl.reading import RunState
+from labctl.sim.faults import Delay, Fault, Garbage, half, silence
+from tests.stations import HEAD, Breakage, Lab, laboratory, plan_of
+
+INSTRUMENTS = ["cycler", "load_cell.negative", "load_cell.positive", "pressure_rig.negative", "thermostat"]
+FAULTS: dict[str, Fault] = {
+    "nothing": silence,
+    "half": half,
+    "garbage": Garbage(b"\x00\xff?!\r\n"),
+    "late": Delay(10.0),
+}
+CHARGE = '[[step]]\ncharge = "C/5"\nuntil = "2 h"\n'
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("instrument", INSTRUMENTS)
+async def test_a_bad_instrument_is_refused_before_anything_moves(instrument: str, fault: str) -> None:
+    breakage = Breakage(instrument, FAULTS[fault], active=True)
+    with pytest.raises(InstrumentError) as caught:
+        async with laboratory(breakages=(breakage,)):
+            pytest.fail("it was accepted")
+    assert caught.value.exit_code == 4
+    assert caught.value.sentence.startswith(f"A1/{instrument} at sim://")
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("instrument", INSTRUMENTS)
+async def test_an_instrument_that_fails_in_a_run_trips_the_guard(instrument: str, fault: str) -> None:
+    breakage = Breakage(instrument, FAULTS[fault])
+
+    async def fail(lab: Lab, run: Run) -> None:
+        await lab.clock.sleep(60.0)
+        breakage.active = True
+        await lab.clock.sleep(60.0)
+        breakage.active = False
+
+    async with laboratory(breakages=(breakage,)) as lab:
+        outcome = await lab.run(CHARGE, meanwhile=fail)
+        if instrument != "cycler":
+            assert lab.bench.cell.current == 0.0
+    assert outcome.state is RunState.TRIPPED
+    assert isinstance(outcome.error, InstrumentLost)
+    assert outcome.error.exit_code == 4
+    assert "has had no valid reading for" in outcome.reason
+    assert "instrument.failed" in lab.kinds()
+    assert lab.kinds()[-1] == "run.ended"
+    trip = next(event for event in lab.events if event.kind == "guard.tripped")
+    assert 60.0 < trip.test_time_second < 60.0 + 50.0
+
+
+async def test_a_silent_cycler_is_said_to_be_unconfirmed() -> None:
+    breakage = Breakage("cycler", silence)
+
+    async def fail(lab: Lab, run: Run) -> None:
+        await lab.clock.sleep(60.0)
+        breakage.active = True
+
+    async with laboratory(breakages=(breakage,)) as lab:
+        outcome = await lab.run(CHARGE, meanwhile=fail)
+    assert outcome.state is RunState.TRIPPED
+    unsafe = [event for event in lab.events if event.kind == "instrument.unsafe"]
+    assert len(unsafe) == 1
+    assert unsafe[0].message.startswith("A1/cycler did not confirm its safe state")
+
+
+async def test_a_short_disturbance_is_told_and_survived() -> None:
+    breakage = Breakage("load_cell.negative", silence)
+
+    async def fail(lab: Lab, run: Run) -> None:
+        await lab.clock.sleep(60.2)
+        breakage.active = True
+        await lab.clock.sleep(1.0)
+        breakage.active = False
+
+    async with laboratory(breakages=(breakage,)) as lab:
+        outcome = await lab.run('[[step]]\ncharge = "C/5"\nuntil = "5 min"\n', meanwhile=fail)
+    assert outcome.state is RunState.COMPLETED
+    assert lab.kinds().count("instrument.failed") == 1
+    assert lab.kinds().count("instrument.recovered") == 1
+
+
+LOCKED = """
+[[step]]
+pressure = { negative = "2.5 MPa", ramp = "0.1 MPa/s", control = "gap" }
+until = "stable within 2 % for 60 s"
+timeout = "20 min"
+[[step]]
+charge = "C/5"
+until = "4.3 V"
+"""
+
+
+async def test_a_locked_gap_that_creeps_below_its_limit_opens_the_circuit_and_freezes_the_screw() -> None:
+    async with laboratory() as lab:
+        head = HEAD.replace('"0 MPa"', '"2.45 MPa"')
+        outcome = await lab.run(plan_of(LOCKED, lab.assembly, head))
+        angle = lab.bench.rig.angle
+        lab.bench.advance_to(lab.bench.time + 600.0)
+        assert lab.bench.rig.angle == angle
+        assert lab.bench.cell.current == 0.0
+    assert outcome.state is RunState.TRIPPED
+    assert isinstance(outcome.error, LimitTripped)
+    assert outcome.error.exit_code == 5
+    assert "below the limit of 2.45 MPa" in outcome.reason
+    row = lab.rows[-1]
+    assert row["negative_pressure_pa"] == pytest.approx(2.45e6, rel=0.01), "the pressure stays where it was"
+
+
+async def test_overheating_stops_the_heaters() -> None:
+    async def meddle(lab: Lab, run: Run) -> None:
+        await lab.clock.sleep(600.0)
+        lab.bench.room.regulate(75.0)
+
+    steps = (
+        '[[step]]\ntemperature = "30 degC"\nof = "chamber"\nuntil = "stable within 1 K for 5 min"\ntimeout = "4 h"\n'
+    )
+    async with laboratory() as lab:
+        outcome = await lab.run(steps + '[[step]]\nrest = "6 h"\n', meanwhile=meddle)
+        assert lab.bench.room.heater_power <= 0.0
+    assert outcome.state is RunState.TRIPPED
+    assert "temperature is" in outcome.reason
+    assert "above the limit of 60 °C" in outcome.reason
+
+
+async def test_a_short_in_the_first_charge_ends_as_a_fault_not_as_a_success() -> None:
+    async def short(lab: Lab, run: Run) -> None:
+        await lab.clock.sleep(600.0)
+        lab.bench.cell.short(100.0)
+
+    async with laboratory() as lab:
+        head = HEAD.replace('capacity = "400 mAh/g"', 'capacity = "20 mAh/g"')
+        plan = plan_of('[[step]]\ncharge = "C/5"\nuntil = "4.3 V"\n', lab.assembly, head)
+        outcome = await lab.run(plan, meanwhile=short)
+        assert lab.bench.cell.current <= 0.0
+    assert outcome.state in (RunState.FAILED, RunState.TRIPPED)
+    assert lab.bench.cell.voltage < 4.0
