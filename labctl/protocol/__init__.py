@@ -1,0 +1,46 @@
+"""The TOML language: model, load, plan, check. Knows no instrument and moves nothing.
+
+Every error of a file is told at once, as a ProtocolError with one located Finding each.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from labctl.errors import Finding, ProtocolError
+from labctl.protocol.bind import bind, examine
+from labctl.protocol.load import LoadedCell, Protocol, draft, in_order, load, load_cell
+from labctl.protocol.plan import StationAbilities
+from labctl.protocol.source import read
+
+ANY_STATION = StationAbilities(
+    name="any",
+    voltage=(-math.inf, math.inf),
+    current=math.inf,
+    torque=math.inf,
+    temperature=(-273.15, math.inf),
+    measured=(("negative", math.inf), ("positive", math.inf)),
+    external_probe=True,
+)
+"""A station that can do everything, for a check without one."""
+
+
+def check(
+    path: Path,
+    station: StationAbilities | None = None,
+    cell: LoadedCell | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> tuple[Finding, ...]:
+    """Return everything wrong with a protocol file, in form and, on a station where one is given, in substance."""
+    try:
+        protocol, findings = draft(read(path, ProtocolError), settings or {})
+    except ProtocolError as error:
+        return error.findings
+    if protocol is not None:
+        _, more = examine(protocol, station or ANY_STATION, cell)
+        # a step whose form is wrong was left out: what others expect of it is not known
+        findings += [finding for finding in more if not findings or finding.code not in {"label", "cycles"}]
+    return in_order(findings)
+
+
+__all__ = ["ANY_STATION", "LoadedCell", "Protocol", "bind", "check", "load", "load_cell"]

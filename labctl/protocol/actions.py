@@ -1,0 +1,199 @@
+"""Binds what a verb does: set points in SI, each checked against cell, station and limits before anything moves."""
+
+from labctl.protocol import ends, plan
+from labctl.protocol.basis import Basis
+from labctl.protocol.findings import Refused, humane
+from labctl.protocol.plan import SIDES, Bound, End, Side, StationAbilities
+from labctl.protocol.source import KeyPath
+from labctl.protocol.verbs import (
+    ChargeStep,
+    CurrentStep,
+    DischargeStep,
+    PressureStep,
+    PromptStep,
+    TareStep,
+    TemperatureStep,
+    VoltageStep,
+)
+from labctl.quantity import Quantity
+
+DrivenStep = ChargeStep | DischargeStep | CurrentStep
+
+
+def written_current(step: DrivenStep) -> Quantity:
+    """Return the current as written; its sign is that of `direction`."""
+    match step:
+        case ChargeStep(charge=current) | DischargeStep(discharge=current) | CurrentStep(current=current):
+            return current
+
+
+def direction(step: DrivenStep) -> int:
+    """Return +1 for a step that charges, -1 for one that discharges, 0 for a current of zero, which is refused."""
+    if isinstance(step, CurrentStep):
+        return (step.current.value > 0) - (step.current.value < 0)
+    return 1 if isinstance(step, ChargeStep) else -1
+
+
+def constant_current(
+    step: DrivenStep, verb: str, bound_ends: tuple[End, ...], basis: Basis, path: KeyPath
+) -> plan.ConstantCurrent:
+    """Bind a constant current; the voltage where it stops is its cut-off, its `cv` or the limit on that side."""
+    way = direction(step)
+    written = written_current(step)
+    current = _current(written, basis, (*path, verb))
+    if way == 0:
+        basis.findings.refuse((*path, verb), "current", "a current of zero is no current", 'Write rest = "1 h".')
+    voltage = ends.cut_off(bound_ends, way)
+    if step.cv is not None:
+        voltage = _voltage(step.cv, basis, (*path, "cv"))
+    elif voltage is None:
+        voltage = basis.limits.voltage.high if way > 0 else basis.limits.voltage.low
+        with basis.findings.at((*path, verb)):
+            what = f"the lower limit of {humane(voltage or 0.0, 'V')}, where this discharge would stop,"
+            _check_no_short(voltage or 0.0, what, basis)
+    return plan.ConstantCurrent(abs(current) * way, voltage or 0.0, cv=step.cv is not None)
+
+
+def constant_voltage(step: VoltageStep, basis: Basis, path: KeyPath) -> plan.ConstantVoltage:
+    """Bind a constant voltage that stands alone."""
+    voltage = _voltage(step.cv, basis, (*path, "cv"))
+    return plan.ConstantVoltage(voltage, _current(step.max_current, basis, (*path, "max_current")))
+
+
+def pressure(step: PressureStep, bound_ends: tuple[End, ...], basis: Basis, path: KeyPath) -> plan.Pressure:
+    """Bind set points of pressure; a side without an actuator is asserted and so must be measured."""
+    relative = any(isinstance(end.condition, plan.Stable) and end.condition.relative for end in bound_ends)
+    asked = step.pressure
+    path = (*path, "pressure")
+    written = [(side, value) for side in SIDES if (value := getattr(asked, side)) is not None]
+    if not written:
+        basis.findings.refuse(
+            path, "pressure", "no side is named", 'Write { negative = "2.5 MPa", ramp = "0.1 MPa/s" }.'
+        )
+    for side, value in written:
+        with basis.findings.at((*path, side)):
+            _check_side(side, asked.control, basis.station)
+            _check_pressure(side, value, basis)
+            if relative and value.value == 0:
+                reason = f'"{value}" has no band in per cent around it'
+                raise Refused("condition", reason, 'Write until = "stable within 0.02 MPa for 60 s".')
+    driven = [side for side, _ in written if side in basis.station.actuated]
+    if driven and asked.ramp is None:
+        reason = f"the {driven[0]} side is driven, and nothing says how fast"
+        basis.findings.refuse(path, "pressure", reason, 'Write ramp = "0.1 MPa/s".')
+    targets = tuple((side, float(value)) for side, value in written)
+    return plan.Pressure(targets, 0.0 if asked.ramp is None else float(asked.ramp), asked.control)
+
+
+def temperature(step: TemperatureStep, basis: Basis, path: KeyPath) -> plan.Temperature:
+    """Bind a set point of temperature."""
+    celsius, station = float(step.temperature), basis.station
+    with basis.findings.at((*path, "temperature")):
+        if station.temperature is None:
+            raise Refused("station", f"station {station.name} has no thermostat", "Choose another station.")
+        _check_within(celsius, Bound(*station.temperature), f'"{step.temperature}"', "degC", "the thermostat's range")
+        _check_within(celsius, basis.limits.temperature, f'"{step.temperature}"', "degC", "the limits of temperature")
+    if step.of == "cell" and station.temperature is not None and not station.external_probe:
+        reason = f"station {station.name} has no probe at the cell, so its temperature is not known"
+        basis.findings.refuse((*path, "of"), "station", reason, 'Write of = "chamber", or fit an external probe.')
+    return plan.Temperature(celsius, step.of)
+
+
+def tare(step: TareStep, basis: Basis, path: KeyPath) -> plan.Tare:
+    """Bind the zeroing of a load cell."""
+    if step.tare not in dict(basis.station.measured):
+        reason = f"station {basis.station.name} has no load cell on the {step.tare} side"
+        basis.findings.refuse((*path, "tare"), "station", reason, "Choose another side, or another station.")
+    return plan.Tare(step.tare, step.confirm or f"Is the load cell of the {step.tare} side unloaded?")
+
+
+def prompt(step: PromptStep, basis: Basis, path: KeyPath) -> plan.Prompt:
+    """Bind a question to the operator."""
+    if step.answers and step.simulated is not None and step.simulated not in step.answers:
+        reason = f'"{step.simulated}" is none of the answers'
+        basis.findings.refuse((*path, "simulated"), "prompt", reason, f"They are {', '.join(step.answers)}.")
+    return plan.Prompt(step.prompt, step.answers, step.simulated)
+
+
+# -- checks --------------------------------------------------------------------------------------------------------
+
+
+def _current(written: Quantity, basis: Basis, path: KeyPath) -> float:
+    """Convert a current and refuse it beyond the limits, which are already within the instrument's range."""
+    amperes = 0.0
+    with basis.findings.at(path):
+        _check_cycler(basis.station)
+        amperes = basis.scale.amperes(written)
+        most = basis.limits.current
+        if abs(amperes) > most:
+            reason = f'"{written}" is {humane(abs(amperes), "A")} on this cell, beyond the limit of {humane(most, "A")}'
+            raise Refused("current", reason, "The limit is the lowest of station, cell file, [limits] and step.")
+    return amperes
+
+
+def _voltage(written: Quantity, basis: Basis, path: KeyPath) -> float:
+    volts = 0.0
+    with basis.findings.at(path):
+        _check_cycler(basis.station)
+        volts = basis.scale.volts(written)
+        terminal = f" ({humane(volts, 'V')} at the terminals)" if written.reference else ""
+        check_voltage(volts, f'"{written}"{terminal}', basis)
+    return volts
+
+
+def _check_cycler(station: StationAbilities) -> None:
+    if station.voltage is None:
+        raise Refused("station", f"station {station.name} has no cycler", "Choose another station.")
+
+
+def check_voltage(volts: float, what: str, basis: Basis) -> None:
+    """Refuse a voltage outside the limits, or at one of them, where noise alone would trip."""
+    _check_no_short(volts, what, basis)
+    low, high = basis.limits.voltage.low, basis.limits.voltage.high
+    inside = (low is None or volts > low) and (high is None or volts < high)
+    if not inside:
+        shown = f"{humane(low or 0.0, 'V')} to {humane(high or 0.0, 'V')}"
+        reason = f"{what} is not inside the limits of voltage, {shown}"
+        raise Refused("voltage", reason, "Safety must lie beyond every cut-off: change the cut-off, or widen [limits].")
+
+
+def _check_no_short(volts: float, what: str, basis: Basis) -> None:
+    if volts <= 0 and basis.scale.cell.kind == "full":
+        reason = f"{what} is a short for a full cell"
+        raise Refused("voltage", reason, "Stay above 0 V, or say what kind of cell this is: cell.kind.")
+
+
+def _check_side(side: Side, control: str, station: StationAbilities) -> None:
+    measured = side in dict(station.measured)
+    if side not in station.actuated and not measured:
+        reason = f"station {station.name} neither drives nor measures the {side} side"
+        raise Refused("station", reason, "Leave the side out, or fit a load cell or a rig.")
+    if side in station.actuated and not measured and control == "force":
+        reason = f"station {station.name} has no load cell on the {side} side to close the loop on"
+        raise Refused("station", reason, 'Fit one, or write control = "gap".')
+
+
+def _check_pressure(side: Side, written: Quantity, basis: Basis) -> None:
+    pascal, area = float(written), basis.scale.cell.bore_area
+    if area is None:
+        raise Refused("cell", f'"{written}" needs the bore to be a force', 'Write bore = "10 mm" in [cell].')
+    allowed = basis.limits.pressure_negative if side == "negative" else basis.limits.pressure_positive
+    if side in basis.station.actuated and allowed.high is None:
+        reason = f"nothing bounds the pressure of the {side} side"
+        raise Refused("limits", reason, f'Write pressure.{side} = ["0 MPa", "5 MPa"] in [limits].')
+    _check_within(pascal, allowed, f'"{written}"', "Pa", "the limits of pressure")
+    if pascal == allowed.high:
+        reason = f'"{written}" is exactly the limit of pressure, where noise alone would trip'
+        raise Refused("limits", reason, "Leave room between set point and limit.")
+    capacity = dict(basis.station.measured).get(side)
+    if capacity is not None and pascal * area > capacity:
+        force, most = humane(pascal * area, "N"), humane(capacity, "N")
+        reason = f'"{written}" is {force} on this bore, more than the {most} of the load cell'
+        raise Refused("station", reason, "Choose a station with a larger load cell.")
+
+
+def _check_within(value: float, allowed: Bound, what: str, unit: str, whose: str) -> None:
+    if allowed.low is not None and value < allowed.low:
+        raise Refused("limits", f"{what} is below {whose}", f"The least is {humane(allowed.low, unit)}.")
+    if allowed.high is not None and value > allowed.high:
+        raise Refused("limits", f"{what} is above {whose}", f"The most is {humane(allowed.high, unit)}.")

@@ -1,0 +1,147 @@
+"""The shape of protocol and cell files: every table and key but the steps (see verbs). Checks form, not physics."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StrictInt
+
+from labctl.quantity import (
+    Dimension,
+    Duration,
+    Length,
+    Loading,
+    Mass,
+    Pressure,
+    Quantity,
+    Temperature,
+    Torque,
+    WordingError,
+    Written,
+)
+
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f{}]+$")]
+
+_CURRENTS = (Dimension.RATE, Dimension.CURRENT, Dimension.CURRENT_DENSITY, Dimension.SPECIFIC_CURRENT)
+_CHARGES = (Dimension.CHARGE, Dimension.SPECIFIC_CHARGE, Dimension.AREAL_CHARGE)
+_VOLTAGES = (Dimension.VOLTAGE, Dimension.POTENTIAL)
+
+Magnitude = Annotated[Quantity, Written(_CURRENTS, positive=True)]
+SignedCurrent = Annotated[Quantity, Written(_CURRENTS)]
+AnyVoltage = Annotated[Quantity, Written(_VOLTAGES)]
+AnyCharge = Annotated[Quantity, Written(_CHARGES, positive=True)]
+Charge = Annotated[Quantity, Written((Dimension.CHARGE,), positive=True)]
+SpecificCharge = Annotated[Quantity, Written((Dimension.SPECIFIC_CHARGE,), positive=True)]
+SpecificCurrent = Annotated[Quantity, Written((Dimension.SPECIFIC_CURRENT,), positive=True)]
+Potential = Annotated[Quantity, Written((Dimension.POTENTIAL,))]
+VoltageChange = Annotated[Quantity, Written((Dimension.VOLTAGE,), positive=True)]
+PressureChange = Annotated[Quantity, Written((Dimension.PRESSURE,), positive=True)]
+TemperatureChange = Annotated[Quantity, Written((Dimension.TEMPERATURE_DIFFERENCE,), positive=True)]
+
+
+def _ascending(span: tuple[Quantity, Quantity]) -> tuple[Quantity, Quantity]:
+    low, high = span
+    if low.dimension is high.dimension and low.value >= high.value:
+        raise WordingError(f'"{low}" is not below "{high}"', "write the lower value first")
+    return span
+
+
+VoltageSpan = Annotated[tuple[AnyVoltage, AnyVoltage], AfterValidator(_ascending)]
+TemperatureSpan = Annotated[tuple[Temperature, Temperature], AfterValidator(_ascending)]
+PressureSpan = Annotated[tuple[Pressure, Pressure], AfterValidator(_ascending)]
+
+
+class Model(BaseModel):
+    """Base of every table: unknown keys are refused, nothing changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Head(Model):
+    """[protocol]: who the file is."""
+
+    name: Name = Field(examples=['"my-protocol"'])
+    title: str = ""
+    doi: str = ""
+    licence: str = ""
+    unknown: tuple[str, ...] = ()
+    """Key paths that the source does not give; their values are the author's own."""
+
+
+class Input(Model):
+    """[inputs]: one thing that may be changed without editing the file."""
+
+    default: str | StrictInt = Field(examples=['"0.2 mA/cm2"'])
+    min: str | StrictInt | None = None
+    max: str | StrictInt | None = None
+    help: str = ""
+
+
+class Electrode(Model):
+    """[cell.positive] and [cell.negative]: what turns rates, densities and potentials into amperes and volts.
+
+    `one_c` is the specific current that the author calls 1C, `theoretical` the charge that the active material can hold
+    at most, `potential` that of the counter electrode against lithium.
+    """
+
+    material: str = ""
+    diameter: Length | None = None
+    active_loading: Loading | None = None
+    active_mass: Mass | None = None
+    one_c: SpecificCurrent | None = None
+    theoretical: SpecificCharge | None = None
+    potential: Potential | None = None
+
+
+class Cell(Model):
+    """[cell]: to what the protocol is done; `capacity` is what 1C refers to where no electrode gives `one_c`."""
+
+    kind: Literal["full", "half", "symmetric", "blocking"] | None = None
+    name: str = ""
+    bore: Length | None = None
+    capacity: Charge | None = None
+    positive: Electrode = Field(default=Electrode(), validation_alias=AliasChoices("positive", "cathode"))
+    negative: Electrode = Field(default=Electrode(), validation_alias=AliasChoices("negative", "anode"))
+
+
+class SidePressures(Model):
+    """Allowed pressure of each side."""
+
+    negative: PressureSpan | None = Field(default=None, validation_alias=AliasChoices("negative", "anode"))
+    positive: PressureSpan | None = Field(default=None, validation_alias=AliasChoices("positive", "cathode"))
+
+
+class Bounds(Model):
+    """Limits that narrow others: those of a cell file or of a step."""
+
+    voltage: VoltageSpan | None = None
+    current: Magnitude | None = None
+    capacity: AnyCharge | None = None
+    temperature: TemperatureSpan | None = None
+    pressure: SidePressures = SidePressures()
+    torque: Torque | None = None
+
+
+class RunLimits(Bounds):
+    """[limits] of a protocol: voltage, current and capacity must be bounded."""
+
+    voltage: VoltageSpan = Field(examples=['["2.5 V", "4.4 V"]'])
+    current: Magnitude = Field(examples=['"1 mA"'])
+    capacity: AnyCharge = Field(examples=['"300 mAh/g"'])
+
+
+class Record(Model):
+    """[record]: how far time or a value may move before a row is due."""
+
+    interval: Duration | None = None
+    voltage: VoltageChange | None = None
+    current: Magnitude | None = None
+    capacity: AnyCharge | None = None
+    temperature: TemperatureChange | None = None
+    pressure: PressureChange | None = None
+
+
+class CellFile(Model):
+    """A cell file: what fills or overrides a protocol's [cell], and the limits that this cell adds."""
+
+    schema_: Literal["1"] = Field(alias="schema", examples=['"1"'])
+    cell: Cell
+    limits: Bounds = Bounds()

@@ -1,0 +1,289 @@
+"""The steps of the language: one class a verb, and the protocol file that they make up. Checks form, not physics."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PlainValidator,
+    StrictBool,
+    StrictInt,
+    Tag,
+)
+
+from labctl.protocol.endings import Endings, Timeout, When
+from labctl.protocol.model import (
+    AnyVoltage,
+    Bounds,
+    Cell,
+    Head,
+    Input,
+    Magnitude,
+    Model,
+    Name,
+    Record,
+    RunLimits,
+    SignedCurrent,
+)
+from labctl.quantity import Dimension, Duration, Pressure, Quantity, Temperature, WordingError, Written
+
+MAX_PASSES = 1_000_000
+
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+Ramp = Annotated[Quantity, Written((Dimension.PRESSURE_RATE,), positive=True)]
+
+UNBUILT_VERBS = (
+    "power",
+    "resistance",
+    "sweep",
+    "profile",
+    "eis",
+    "geis",
+    "pulse",
+    "gitt",
+    "pitt",
+    "hppc",
+    "ici",
+    "torque",
+    "park",
+    "handover",
+    "run",
+    "goto",
+)
+"""Verbs of the language that this version refuses by name."""
+
+
+class Named(Model):
+    """What every step may say of itself."""
+
+    name: Name | None = None
+
+
+class Lasting(Named):
+    """A step that takes time: it has ends, a time-out, record rules and limits of its own."""
+
+    until: Endings = ()
+    timeout: Timeout | None = None
+    record: Record = Record()
+    limits: Bounds = Bounds()
+
+
+class RestStep(Lasting):
+    """No current for a time, or shorter where `until` says so."""
+
+    rest: Duration
+
+
+class ChargeStep(Lasting):
+    """Constant current into the positive terminal; `cv` adds constant voltage in the same step."""
+
+    charge: Magnitude
+    cv: AnyVoltage | None = None
+
+
+class DischargeStep(Lasting):
+    """Constant current out of the positive terminal; `cv` adds constant voltage in the same step."""
+
+    discharge: Magnitude
+    cv: AnyVoltage | None = None
+
+
+class CurrentStep(Lasting):
+    """Constant current with its sign, positive charges; `cv` adds constant voltage in the same step."""
+
+    current: SignedCurrent
+    cv: AnyVoltage | None = None
+
+
+class VoltageStep(Lasting):
+    """Constant voltage, with no more than `max_current` in either direction."""
+
+    cv: AnyVoltage
+    max_current: Magnitude = Field(examples=['"1 mA"'])
+
+
+class PressureTargets(Model):
+    """Set points of the sides, how fast they are approached and how they are kept."""
+
+    negative: Pressure | None = Field(default=None, validation_alias=AliasChoices("negative", "anode"))
+    positive: Pressure | None = Field(default=None, validation_alias=AliasChoices("positive", "cathode"))
+    ramp: Ramp | None = None
+    control: Literal["force", "gap", "free"] = "force"
+
+
+class PressureStep(Lasting):
+    """Bring sides to pressures; stays in force until the next pressure step."""
+
+    pressure: PressureTargets
+
+
+class TemperatureStep(Lasting):
+    """Set the thermostat and wait."""
+
+    temperature: Temperature
+    of: Literal["cell", "chamber"] = Field(examples=['"cell"'])
+
+
+def _side(value: object) -> object:
+    return {"anode": "negative", "cathode": "positive"}.get(value, value) if isinstance(value, str) else value
+
+
+class TareStep(Named):
+    """Zero the load cell of a side, once the operator has confirmed that it is unloaded."""
+
+    tare: Annotated[Literal["negative", "positive"], BeforeValidator(_side)]
+    confirm: Text | None = None
+
+
+class PromptStep(Named):
+    """Ask the operator; the circuit is open meanwhile. `simulated` is what a simulated operator answers."""
+
+    prompt: Text
+    answers: tuple[Text, ...] = ()
+    simulated: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cycles:
+    """Which cycles a hook runs in: those named, or every so many."""
+
+    named: tuple[int, ...] = ()
+    every: int | None = None
+
+
+def _cycles(value: object) -> Cycles:
+    every = re.fullmatch(r"every\s+([1-9]\d{0,6})", value) if isinstance(value, str) else None
+    if every:
+        return Cycles(every=int(every[1]))
+    if isinstance(value, list) and value and all(type(item) is int and item >= 1 for item in value):
+        return Cycles(named=tuple(sorted(set(value))))
+    raise WordingError("these name no cycles", 'write a list of numbers from 1, such as [1, 20], or "every 50"')
+
+
+class At(Model):
+    """A hook of a loop: steps inserted into some cycles after a step or verb of the pass."""
+
+    cycles: Annotated[Cycles, PlainValidator(_cycles, json_schema_input_type=str | list[int])] = Field(
+        examples=["[1, 20]"]
+    )
+    after: Name = Field(examples=['"charge"'])
+    do: "Steps" = Field(examples=['[{ rest = "1 h" }]'])
+
+
+class RepeatStep(Named):
+    """A loop; `repeat` is the total number of passes."""
+
+    repeat: Annotated[StrictInt, Field(ge=1, le=MAX_PASSES)]
+    counts: Literal["cycle"] | None = None
+    do: "Steps" = Field(examples=['[{ rest = "1 h" }]'])
+    at: tuple[At, ...] = ()
+
+
+def _some_values(values: dict[str, tuple[str | int, ...]]) -> dict[str, tuple[str | int, ...]]:
+    if not values or not all(values.values()):
+        raise WordingError("there is no value here", 'write for example for = { rate = ["C/10", "1C"] }')
+    return values
+
+
+class ForStep(Named):
+    """Steps once per value; `do` holds one list of steps a combination, as inputs expands them."""
+
+    values: Annotated[dict[str, tuple[str | StrictInt, ...]], AfterValidator(_some_values)] = Field(alias="for")
+    do: "tuple[Steps, ...]" = Field(examples=['[{ rest = "1 h" }]'])
+
+
+class IfStep(Named):
+    """A branch; `once` fires at most once in a run."""
+
+    when: When = Field(alias="if")
+    do: "Steps" = Field(examples=['[{ rest = "1 h" }]'])
+    otherwise: "Steps | None" = Field(default=None, alias="else")
+    once: StrictBool = False
+
+
+def _affirmed(value: bool) -> bool:
+    if not value:
+        raise WordingError("`end = false` says nothing", "write `end = true`, or leave the step out")
+    return value
+
+
+class EndStep(Named):
+    """End the protocol here."""
+
+    end: Annotated[StrictBool, AfterValidator(_affirmed)]
+
+
+CLASSES: dict[str, type[Named]] = {
+    "rest": RestStep,
+    "charge": ChargeStep,
+    "discharge": DischargeStep,
+    "current": CurrentStep,
+    "cv": VoltageStep,
+    "pressure": PressureStep,
+    "tare": TareStep,
+    "temperature": TemperatureStep,
+    "prompt": PromptStep,
+    "repeat": RepeatStep,
+    "for": ForStep,
+    "if": IfStep,
+    "end": EndStep,
+}
+
+
+def verb_of(step: object) -> str | None:
+    """Name the verb of a step as it stands in a file; None where it has none, or two."""
+    if not isinstance(step, dict):
+        return None
+    found = [verb for verb in CLASSES if verb in step]
+    if "cv" in found and len(found) == 2 and found[0] in {"charge", "discharge", "current"}:
+        return found[0]
+    return found[0] if len(found) == 1 and not any(verb in step for verb in UNBUILT_VERBS) else None
+
+
+def _tag(step: object) -> str | None:
+    verb = verb_of(step)
+    return f"<{verb}>" if verb else None
+
+
+AnyStep = Annotated[
+    Annotated[RestStep, Tag("<rest>")]
+    | Annotated[ChargeStep, Tag("<charge>")]
+    | Annotated[DischargeStep, Tag("<discharge>")]
+    | Annotated[CurrentStep, Tag("<current>")]
+    | Annotated[VoltageStep, Tag("<cv>")]
+    | Annotated[PressureStep, Tag("<pressure>")]
+    | Annotated[TareStep, Tag("<tare>")]
+    | Annotated[TemperatureStep, Tag("<temperature>")]
+    | Annotated[PromptStep, Tag("<prompt>")]
+    | Annotated[RepeatStep, Tag("<repeat>")]
+    | Annotated[ForStep, Tag("<for>")]
+    | Annotated[IfStep, Tag("<if>")]
+    | Annotated[EndStep, Tag("<end>")],
+    Discriminator(_tag),
+]
+
+
+def _some_steps(steps: tuple[Named, ...]) -> tuple[Named, ...]:
+    if not steps:
+        raise WordingError("there is no step here", 'write at least one, such as { rest = "1 h" }')
+    return steps
+
+
+Steps = Annotated[tuple[AnyStep, ...], AfterValidator(_some_steps)]
+
+
+class ProtocolFile(Model):
+    """A protocol file as a whole."""
+
+    schema_: Literal["1"] = Field(alias="schema", examples=['"1"'])
+    protocol: Head
+    inputs: dict[str, Input] = Field(default_factory=dict)
+    cell: Cell = Cell()
+    limits: RunLimits
+    record: Record = Record()
+    step: Steps
