@@ -70,7 +70,7 @@ class Identity:
     firmware: str
 
     def __str__(self) -> str:
-        return f"{self.vendor} {self.model} (serial {self.serial}, firmware {self.firmware})"
+        return f"{self.vendor} {self.model} (serial {self.serial or 'unknown'}, firmware {self.firmware or 'unknown'})"
 
 
 class Limiting(StrEnum):

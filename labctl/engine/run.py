@@ -25,6 +25,7 @@ from labctl.protocol.plan import (
     End,
     Finish,
     ForEach,
+    Hook,
     Loop,
     Node,
     Plan,
@@ -235,11 +236,13 @@ class Run:
         )
         await cycler.arm(window, limits.current)
 
-    async def _walk(self, nodes: tuple[Node, ...]) -> None:
+    async def _walk(self, nodes: tuple[Node, ...], hooks: tuple[Hook, ...] = ()) -> None:
+        """Walk nodes in order, each followed by the hooks that are due after it; a `goto` moves among them."""
         index = 0
         while index < len(nodes):
             try:
                 await self._node(nodes[index])
+                await self._hooks(hooks, nodes[index])
                 index += 1
             except _Leave as leave:
                 names = [getattr(node, "name", "") for node in nodes]
@@ -267,19 +270,18 @@ class Run:
         for number in range(1, loop.passes + 1):
             if loop.counts:
                 self.progress.cycle += 1
+            due = tuple(hook for hook in loop.hooks if hook.due(number))
             try:
-                for node in loop.body:
-                    await self._walk((node,))
-                    await self._hooks(loop, number, node)
+                await self._walk(loop.body, due)
             except _Leave as leave:
                 if leave.then is Then.BREAK:
                     return
                 raise
 
-    async def _hooks(self, loop: Loop, number: int, node: Node) -> None:
+    async def _hooks(self, hooks: tuple[Hook, ...], node: Node) -> None:
         if isinstance(node, Step):
-            for hook in loop.hooks:
-                if hook.after in (node.verb, node.name) and hook.due(number):
+            for hook in hooks:
+                if hook.after in (node.verb, node.name):
                     await self._walk(hook.body)
 
     async def _branch(self, branch: Branch) -> None:

@@ -204,6 +204,24 @@ rest = "1 h"
     assert "40 s" in {event.data["reason"] for event in lab.events if event.kind == "step.ended"}
 
 
+async def test_goto_jumps_within_its_loop() -> None:
+    steps = """
+[[step]]
+repeat = 2
+counts = "cycle"
+do = [
+  { charge = "C/5", until = [ { when = "1 min", then = "goto calm" } ] },
+  { rest = "1 h" },
+  { name = "calm", rest = "2 min" },
+]
+"""
+    async with laboratory() as lab:
+        outcome = await lab.run(steps)
+    assert outcome.state is RunState.COMPLETED
+    names = [event.data["name"] for event in lab.events if event.kind == "step.started"]
+    assert names == ["charge C/5", "calm", "charge C/5", "calm", "safe state"]
+
+
 async def test_then_break_leaves_the_loop() -> None:
     steps = """
 [[step]]

@@ -1,0 +1,80 @@
+"""The application: its commands, how errors are told, and the exit status.
+
+0 fine, 1 failed at run time, 2 usage, 3 invalid configuration or protocol, 4 instrument unreachable, 5 limit tripped,
+6 refused for safety, 130 interrupted.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from labctl.cli import check, drivers, run_command, runs, show, sim
+from labctl.cli.context import Settings
+
+USAGE = 2
+INTERRUPTED = 130
+USAGE_ERROR = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
+"""Click's base of all usage errors; Typer carries its own copy of Click, so it has no importable name."""
+
+app = typer.Typer(
+    name="labctl",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Runs a battery laboratory: a protocol file drives instruments, every reading reaches the database once.",
+    epilog="First: labctl run protocols/doerrer-2021/asymmetric.toml --station A1 --simulate --set cycles=1",
+)
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration; else $LABCTL_CONFIG, ./config.toml, the user's, /etc/labctl.")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Take what every command shares."""
+    if version:
+        from labctl import __version__
+
+        typer.echo(f"labctl {__version__}")
+        raise typer.Exit
+    context.obj = Settings(config)
+
+
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "run": run_command.run,
+    "check": check.check,
+    "sim": sim.sim,
+    "runs": runs.runs,
+    "show": show.show,
+    "drivers": drivers.drivers,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
+
+
+def run() -> int:
+    """Run the command line; return its exit status. An error that is none of ours keeps its traceback: it is a bug."""
+    from labctl.errors import InvalidInput, LabctlError
+
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as leave:
+        return leave.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except USAGE_ERROR as error:
+        error.show()
+        return USAGE
+    except InvalidInput as error:
+        for finding in error.findings:
+            typer.echo(str(finding), err=True)
+        return error.exit_code
+    except LabctlError as error:
+        typer.echo(f"error: {error}", err=True)
+        return error.exit_code
+    return 0

@@ -1,0 +1,73 @@
+"""What commands share: the configuration that applies, and how results are printed."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from labctl.config import Config
+
+SCHEMA = 1
+WIDE = 200
+"""Columns where nobody looks at a terminal: a pipe gets whole lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What was said before the command's name."""
+
+    config_option: Path | None
+
+    @property
+    def config_path(self) -> Path:
+        """The configuration file that applies."""
+        from labctl.config import find
+
+        return self.config_option or find()
+
+    def load_config(self) -> "Config":
+        """Read it."""
+        from labctl.config import load
+
+        return load(self.config_path)
+
+    def database(self, option: Path | None) -> Path:
+        """The database that was named, or that of the configuration."""
+        return option or self.load_config().storage.database
+
+
+def settings(context: typer.Context) -> Settings:
+    """Return what was said before the command's name."""
+    return cast("Settings", context.obj)
+
+
+def print_json(data: dict[str, Any]) -> None:
+    """Print one object with its schema version."""
+    typer.echo(json.dumps({"schema": SCHEMA, **data}, ensure_ascii=False))
+
+
+def console(*, to_stderr: bool = False) -> "Console":
+    """Return a console that prints text literally; plain where it is no terminal or NO_COLOR is set."""
+    from rich.console import Console
+
+    terminal = (sys.stderr if to_stderr else sys.stdout).isatty()
+    return Console(
+        stderr=to_stderr,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        no_color="NO_COLOR" in os.environ or None,
+        width=None if terminal else WIDE,
+    )
+
+
+def is_terminal() -> bool:
+    """Whether a person looks at the output."""
+    return sys.stdout.isatty()

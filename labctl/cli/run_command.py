@@ -1,0 +1,158 @@
+"""`labctl run`: one protocol on one station, watched at the terminal, recorded in the database."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labctl.cli.context import is_terminal, print_json, settings
+
+if TYPE_CHECKING:
+    from labctl.config import Config
+    from labctl.lab.experiment import Experiment, Pace
+
+
+def run(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="Protocol file.", show_default=False)],
+    station: Annotated[
+        str | None, typer.Option(help="Station of the configuration; needed where it has several.")
+    ] = None,
+    cell: Annotated[Path | None, typer.Option(help="Cell file that fills or overrides the protocol's [cell].")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set an input of the protocol.")
+    ] = None,
+    db: Annotated[Path | None, typer.Option(help="Database; else labctl.db in the data folder.")] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Simulate in virtual time in this process, whatever the addresses.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Decides noise and scatter of simulators.")] = 1,
+    speed: Annotated[
+        str | None, typer.Option(help='Pace of simulators on wires: 1, 600, "max", ...', show_default="1")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Run a protocol on a station and record every reading.
+
+    Examples:
+    labctl run protocols/doerrer-2021/asymmetric.toml --simulate --set cycles=1
+    labctl run protocol.toml --station A1 --cell cells/nmc-07.toml
+    """
+    import asyncio
+
+    from labctl.cli.inputs import assignments
+
+    config_path = settings(context).config_path
+    config = settings(context).load_config()
+    pace = _pace(speed, simulate=simulate, seed=seed)
+    experiment = _prepare(config, config_path, file, station, cell, assignments(set_ or []), pace, db)
+    raise typer.Exit(asyncio.run(_conduct(experiment, as_json=json)))
+
+
+def _pace(speed: str | None, *, simulate: bool, seed: int) -> "Pace":
+    from labctl.lab.experiment import Pace
+
+    if simulate and speed is not None:
+        raise typer.BadParameter("--simulate runs as fast as it can; --speed is for simulators on wires")
+    if speed is None:
+        return Pace(in_memory=simulate, speed=1.0, seed=seed)
+    if speed == "max":
+        return Pace(in_memory=False, speed=None, seed=seed)
+    try:
+        factor = float(speed)
+    except ValueError:
+        factor = 0.0
+    if not 0.0 < factor < 1e9:
+        raise typer.BadParameter(f'"{speed}" is no speed; write a factor such as 600, or max')
+    return Pace(in_memory=False, speed=factor, seed=seed)
+
+
+def _prepare(
+    config: "Config",
+    config_path: Path,
+    file: Path,
+    station: str | None,
+    cell: Path | None,
+    values: dict[str, str],
+    pace: "Pace",
+    database: Path | None,
+) -> "Experiment":
+    """Bind the protocol to cell and station; nothing is opened yet."""
+    from labctl.cli.operator import TerminalOperator
+    from labctl.engine.operator import DeclaredOperator
+    from labctl.lab.abilities import abilities
+    from labctl.lab.experiment import Experiment
+    from labctl.protocol import bind, load, load_cell
+
+    if station is None:
+        if len(config.stations) > 1:
+            names = ", ".join(config.stations)
+            raise typer.BadParameter(f"{config.source.name} has several stations ({names}): choose one with --station")
+        station = next(iter(config.stations), "")
+    plan = bind(load(file), abilities(config, station), load_cell(cell) if cell else None, values)
+    operator = DeclaredOperator() if pace.in_memory or not is_terminal() else TerminalOperator()
+    target = database or config.storage.database
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return Experiment(config, config_path, station, plan, pace, target.absolute(), operator)
+
+
+async def _conduct(experiment: "Experiment", *, as_json: bool) -> int:
+    import asyncio
+    import signal
+
+    from labctl.cli.context import console
+    from labctl.cli.progress import Progress
+    from labctl.cli.tables import cycle_json, cycle_table
+    from labctl.lab.experiment import Running, conduct
+    from labctl.reading import RunState
+    from labctl.record.queries import Queries
+
+    said = console(to_stderr=True)
+    progress = Progress(said)
+    shown: list[Running] = []
+
+    def started(running: Running) -> None:
+        shown.append(running)
+        progress.follow(running)
+
+    def interrupted() -> None:
+        said.print("Stopping: the circuit is opened and the pressure frozen; this is not interrupted.")
+        for running in shown:
+            running.run.stop()
+        if not shown and work is not None:
+            work.cancel()
+
+    work: asyncio.Task[object] | None = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted)
+    try:
+        outcome = await conduct(experiment, started)
+    except asyncio.CancelledError:
+        return 130
+    finally:
+        await progress.close()
+    running = shown[0]
+    with Queries(experiment.database) as queries:
+        row = queries.run(running.run_id)
+        cycles = queries.cycles(row.id)
+    if as_json:
+        print_json(
+            {
+                "run": running.run_id,
+                "state": outcome.state.value,
+                "reason": outcome.reason,
+                "simulated": row.simulated,
+                "database": str(experiment.database),
+                "cycles": [cycle_json(cycle, row) for cycle in cycles],
+            }
+        )
+    else:
+        out = console()
+        out.print(cycle_table(cycles, row))
+        out.print(f"Run {row.id} ({running.run_id}): {outcome.state.value}. {outcome.reason}")
+        out.print(f"Database: {experiment.database}", soft_wrap=True)
+    if outcome.error is not None:
+        said.print(f"error: {outcome.error}")
+        return outcome.error.exit_code
+    return 130 if outcome.state is RunState.STOPPED else 0

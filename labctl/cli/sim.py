@@ -1,0 +1,112 @@
+"""`labctl sim`: simulated instruments on real wires, for anyone's client."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labctl.cli.context import print_json, settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from labctl.config import Config
+
+
+def sim(
+    context: typer.Context,
+    driver: Annotated[str | None, typer.Argument(help="Driver whose instrument to simulate alone.")] = None,
+    station: Annotated[str | None, typer.Option(help="Simulate a whole station: one cell, one rig.")] = None,
+    listen: Annotated[
+        str | None, typer.Option(help='Where: "tcp://127.0.0.1:0" (0: any free port) or "pty". Default: its own kind.')
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides noise and scatter.")] = 1,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="A key of the driver, as in config.toml.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print addresses as one line of JSON.")] = False,
+    while_stdin: Annotated[bool, typer.Option("--while-stdin", hidden=True)] = False,
+) -> None:
+    """Serve a simulated instrument, or a whole simulated station, until interrupted.
+
+    Examples: labctl sim keithley-2450 --listen tcp://127.0.0.1:5025 ; labctl sim --station A1
+    """
+    import asyncio
+
+    if (driver is None) == (station is None):
+        raise typer.BadParameter("name either a driver or --station, for example: labctl sim keithley-2450")
+    if station is not None:
+        config = settings(context).load_config()
+        asyncio.run(_station(config, station, seed, as_json=json, while_stdin=while_stdin))
+    else:
+        assert driver is not None
+        asyncio.run(_alone(driver, listen, seed, option or [], as_json=json))
+
+
+async def _station(config: "Config", station: str, seed: int, *, as_json: bool, while_stdin: bool) -> None:
+    from labctl.lab.simulators import runtime_file, serving
+
+    async with serving(config, station, seed) as served:
+        if as_json:
+            typer.echo(served.model_dump_json())
+        else:
+            for name, address in served.instruments.items():
+                typer.echo(f"{station}/{name}: {address}")
+        if while_stdin:
+            await _end_of_stdin()
+            return
+        file = runtime_file(config.storage.folder, station)
+        _announce(file, served.model_dump_json())
+        try:
+            await _interrupted()
+        finally:
+            file.unlink(missing_ok=True)
+
+
+async def _alone(name: str, listen: str | None, seed: int, written: list[str], *, as_json: bool) -> None:
+    from labctl.cli.inputs import assignments
+    from labctl.instrument import Role, VisaWire
+    from labctl.registry import load_driver
+    from labctl.sim.bench import Bench, BenchParameters
+    from labctl.sim.host import Host
+
+    driver = load_driver(name)
+    port = {Role.CYCLER: "cell", Role.LOAD_CELL: "negative", Role.PRESSURE_RIG: "screw", Role.THERMOSTAT: "bath"}
+    bench = Bench.of(BenchParameters(), seed)
+    simulator = driver.load_simulator()(bench, port[driver.role], driver.example_options(assignments(written)))
+    default = "tcp://127.0.0.1:0" if isinstance(driver.wire, VisaWire) else "pty"
+    async with Host(bench) as host:
+        address = await host.serve(simulator, listen or default)
+        if as_json:
+            print_json({"address": address})
+        else:
+            typer.echo(address)
+        await _interrupted()
+
+
+def _announce(file: "Path", text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text(text)
+    part.replace(file)
+
+
+async def _interrupted() -> None:
+    """Wait for Ctrl-C or SIGTERM."""
+    import asyncio
+    import signal
+
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+async def _end_of_stdin() -> None:
+    """Wait until whoever started this process has gone."""
+    import asyncio
+    import sys
+
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.read(4096):
+        pass

@@ -1,0 +1,257 @@
+"""config.toml: the stations of a laboratory, its bus and its storage, as frozen models; unknown keys are refused."""
+
+import difflib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
+
+from labctl.errors import ConfigError, Finding
+from labctl.instrument import Options, Role
+from labctl.protocol.explain import explain
+from labctl.protocol.model import Model, PressureSpan, TemperatureSpan
+from labctl.protocol.source import KeyPath, Source, read
+from labctl.quantity import Current, Duration, Quantity, Voltage, WordingError
+from labctl.registry import Driver, UnknownDriver, load_driver
+from labctl.sim.bench import BenchParameters
+
+SIMULATED = "sim://"
+FILE_NAME = "config.toml"
+
+
+def _ascending(span: tuple[Quantity, Quantity]) -> tuple[Quantity, Quantity]:
+    if span[0].value >= span[1].value:
+        raise WordingError(f'"{span[0]}" is not below "{span[1]}"', "write the lower value first")
+    return span
+
+
+VoltageSpan = Annotated[tuple[Voltage, Voltage], AfterValidator(_ascending)]
+
+
+class LabConfig(Model):
+    """[lab]: names in every topic."""
+
+    site: str = Field("lab", pattern=r"^[A-Za-z0-9_-]+$")
+
+
+class BusConfig(Model):
+    """[bus]: the embedded broker, or any MQTT 3.1.1 broker."""
+
+    broker: str = Field("embedded", pattern=r"^(embedded|mqtt://.+)$")
+    """"embedded", or "mqtt://[user:password@]host:port"."""
+
+
+class StorageConfig(Model):
+    """[storage]: where database, journal and runtime files are kept; data empty: $XDG_DATA_HOME/labctl."""
+
+    data: str = ""
+    recorder: Literal["inside", "separate"] = "inside"
+    """"separate": `python -m labctl.record` runs as a process of its own, on this machine or another."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder, with ~ and the environment's word for the default; LABCTL_DATA overrides it."""
+        asked = os.environ.get("LABCTL_DATA") or self.data
+        if asked:
+            return Path(asked).expanduser()
+        home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+        return Path(home).expanduser() / "labctl"
+
+    @property
+    def database(self) -> Path:
+        """The database of runs that name no other."""
+        return self.folder / "labctl.db"
+
+
+class InstrumentConfig(Model):
+    """One instrument: driver, address, how often it is polled; the other keys are its driver's own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    driver: str
+    address: str = Field(min_length=1)
+    poll: Duration | None = None
+
+    @property
+    def own_keys(self) -> dict[str, Any]:
+        """The driver's keys, not yet validated."""
+        return dict(self.model_extra or {})
+
+
+class SidesConfig(Model):
+    """Instruments that stand on one side of the cell."""
+
+    negative: InstrumentConfig | None = None
+    positive: InstrumentConfig | None = None
+
+
+class PressureLimits(Model):
+    """Allowed pressure of each side."""
+
+    negative: PressureSpan | None = None
+    positive: PressureSpan | None = None
+
+
+class StationLimits(Model):
+    """[station.X.limits]: what no protocol can widen."""
+
+    voltage: VoltageSpan
+    current: Current
+    temperature: TemperatureSpan | None = None
+    pressure: PressureLimits = PressureLimits()
+
+
+class StationConfig(Model):
+    """[station.X]: instruments by role, limits, and what stands in for them in simulation."""
+
+    cycler: InstrumentConfig
+    load_cell: SidesConfig = SidesConfig()
+    pressure_rig: SidesConfig = SidesConfig()
+    thermostat: InstrumentConfig | None = None
+    limits: StationLimits
+    simulation: BenchParameters = BenchParameters()
+
+    def instruments(self) -> Iterator[tuple[str, Role, InstrumentConfig]]:
+        """Every instrument with its name at the station and the role it plays there."""
+        yield "cycler", Role.CYCLER, self.cycler
+        for kind, role, sides in (
+            ("load_cell", Role.LOAD_CELL, self.load_cell),
+            ("pressure_rig", Role.PRESSURE_RIG, self.pressure_rig),
+        ):
+            for side in ("negative", "positive"):
+                one: InstrumentConfig | None = getattr(sides, side)
+                if one is not None:
+                    yield f"{kind}.{side}", role, one
+        if self.thermostat is not None:
+            yield "thermostat", Role.THERMOSTAT, self.thermostat
+
+
+class _File(Model):
+    schema_: Literal["1"] = Field(alias="schema")
+    lab: LabConfig = LabConfig()
+    bus: BusConfig = BusConfig()
+    storage: StorageConfig = StorageConfig()
+    station: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], StationConfig]
+
+
+class Config:
+    """A configuration that was read and found right.
+
+    Attributes:
+        drivers: (station, instrument) -> its driver and validated options.
+    """
+
+    def __init__(self, source: Source, file: _File, drivers: dict[tuple[str, str], tuple[Driver, Options]]) -> None:
+        self.source = source
+        self.lab = file.lab
+        self.bus = file.bus
+        self.storage = file.storage
+        self.stations = file.station
+        self.drivers = drivers
+
+    def station(self, name: str) -> StationConfig:
+        """Return a station's configuration.
+
+        Raises:
+            ConfigError: there is none of that name.
+        """
+        if name not in self.stations:
+            names = ", ".join(self.stations) or "none"
+            raise ConfigError(
+                (
+                    Finding(
+                        "station",
+                        self.source.key(("station",)),
+                        f'there is no station "{name}"',
+                        f"Stations here: {names}. Choose one with --station.",
+                    ),
+                )
+            )
+        return self.stations[name]
+
+
+def find() -> Path:
+    """Return the configuration that applies here: LABCTL_CONFIG, then ./config.toml, then the user's, then /etc."""
+    asked = os.environ.get("LABCTL_CONFIG")
+    if asked:
+        return Path(asked)
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    places = [Path(FILE_NAME), home / "labctl" / FILE_NAME, Path("/etc/labctl") / FILE_NAME]
+    return next((place for place in places if place.is_file()), places[0])
+
+
+def load(path: Path) -> Config:
+    """Read a configuration and the drivers it names; opens nothing.
+
+    Raises:
+        ConfigError: with every finding of the file.
+    """
+    source = read(path, ConfigError)
+    try:
+        file = _File.model_validate(source.data)
+    except ValidationError as error:
+        raise ConfigError(tuple(explain(error, _File, source))) from None
+    drivers: dict[tuple[str, str], tuple[Driver, Options]] = {}
+    wrong: list[Finding] = []
+    for station, config in file.station.items():
+        for name, role, instrument in config.instruments():
+            path_to = ("station", station, *name.split("."))
+            driver = _driver(source, path_to, instrument, role, wrong)
+            if driver is not None:
+                drivers[station, name] = driver
+                wrong.extend(_unfit(source, path_to, instrument, config, role))
+    if wrong:
+        raise ConfigError(tuple(wrong))
+    return Config(source, file, drivers)
+
+
+def _driver(
+    source: Source, path: KeyPath, instrument: InstrumentConfig, role: Role, wrong: list[Finding]
+) -> tuple[Driver, Options] | None:
+    """Load the named driver and validate the keys that are its own; add what is wrong to `wrong`."""
+    try:
+        driver = load_driver(instrument.driver)
+    except UnknownDriver as error:
+        wrong.append(Finding("driver", source.value((*path, "driver")), error.sentence, error.remedy))
+        return None
+    if driver.role is not role:
+        reason = f"{driver.name} is a {driver.role.replace('_', ' ')}, not a {role.replace('_', ' ')}"
+        wrong.append(Finding("driver", source.value((*path, "driver")), reason, "See `labctl drivers`."))
+        return None
+    try:
+        return driver, driver.options.model_validate(instrument.own_keys)
+    except ValidationError as error:
+        wrong.extend(_own_keys(error, driver, source, path))
+        return None
+
+
+def _unfit(
+    source: Source, path: KeyPath, instrument: InstrumentConfig, station: StationConfig, role: Role
+) -> Iterator[Finding]:
+    """What is right by itself and wrong at this station."""
+    if role is Role.PRESSURE_RIG and instrument.address == SIMULATED and station.simulation.rig.kind == "press":
+        reason = "the simulated rig of this station is a press, which no servo turns"
+        yield Finding("simulation", source.value((*path, "driver")), reason, 'Leave kind = "press" or the driver out.')
+
+
+def _own_keys(error: ValidationError, driver: Driver, source: Source, path: KeyPath) -> Iterator[Finding]:
+    """Say what is wrong with the keys that are a driver's own."""
+    known = ", ".join(driver.options.model_fields)
+    for detail in error.errors(include_url=False):
+        here = (*path, *detail["loc"])
+        key = str(detail["loc"][0]) if detail["loc"] else ""
+        if detail["type"] == "missing":
+            reason = f'{driver.name} lacks "{key}", which has no default'
+            yield Finding(
+                "missing", source.key(path), reason, f"Add {key} = {driver.example.get(key)!r}, or what is true."
+            )
+        elif detail["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(key, driver.options.model_fields, n=1)
+            hint = f' (did you mean "{near[0]}"?)' if near else ""
+            yield Finding(
+                "unknown-key", source.key(here), f'"{key}" is no key of {driver.name}{hint}', f"Its keys: {known}."
+            )
+        else:
+            yield Finding("value", source.value(here), f"{key}: {detail['msg'][:1].lower()}{detail['msg'][1:]}", "")

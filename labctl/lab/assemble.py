@@ -1,0 +1,154 @@
+"""Assembles a station: for each configured instrument its driver, on the link that its address asks for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from labctl.clock import LabClock
+from labctl.config import SIMULATED, Config
+from labctl.engine.station import Instruments, Station
+from labctl.errors import ConfigError, Finding
+from labctl.instrument import Cycler, Instrument, LoadCell, PressureRig, Thermostat, Wire
+from labctl.link import BaseLink, MemoryLink, open_link
+from labctl.protocol.plan import Bound, Side, StationAbilities
+from labctl.protocol.source import KeyPath
+from labctl.quantity import Quantity
+from labctl.registry import Driver
+from labctl.sim.bench import Bench, SimulatedInstrument
+
+PORTS = {"cycler": "cell", "thermostat": "bath", "pressure_rig.negative": "screw", "pressure_rig.positive": "screw"}
+"""What a simulated instrument is attached to; a load cell to its side."""
+
+MakeLink = Callable[[str, Driver, str], BaseLink]
+"""instrument name, driver, configured address -> link."""
+
+
+@dataclass(slots=True)
+class Assembly:
+    """A station with its links, not yet connected."""
+
+    station: Station
+    links: dict[str, BaseLink]
+    addresses: dict[str, str]
+    abilities: StationAbilities
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any link in the chain ends at a simulator; once true for a run, it stays so."""
+        return any(link.simulated for link in self.links.values())
+
+    async def close(self) -> None:
+        """Close every link."""
+        for link in self.links.values():
+            await link.close()
+
+
+def assemble(config: Config, name: str, clock: LabClock, make_link: MakeLink) -> Assembly:
+    """Build a station from its configuration; opens nothing.
+
+    Raises:
+        ConfigError: there is no such station.
+    """
+    station = config.station(name)
+    links: dict[str, BaseLink] = {}
+    made: dict[str, Instrument] = {}
+    addresses: dict[str, str] = {}
+    for instrument, _, written in station.instruments():
+        driver, options = config.drivers[name, instrument]
+        link = make_link(instrument, driver, written.address)
+        links[instrument] = link
+        addresses[instrument] = link.name.rpartition(" at ")[2]
+        made[instrument] = driver.make(link, options, clock)
+        if written.poll is not None:
+            _set_poll(made[instrument], float(written.poll), config, ("station", name, *instrument.split("."), "poll"))
+    instruments = _by_role(made)
+    return Assembly(Station(name, instruments, clock), links, addresses, _abilities(config, name, instruments))
+
+
+def wired_links(station: str, clock: LabClock, simulated_at: Mapping[str, str]) -> MakeLink:
+    """Links on wires; `simulated_at` gives the addresses at which the station's simulators are served."""
+    served = set(simulated_at.values())
+
+    def make(instrument: str, driver: Driver, address: str) -> BaseLink:
+        actual = simulated_at[instrument] if address == SIMULATED else address
+        simulated = actual in served
+        return open_link(actual, driver.wire, f"{station}/{instrument}", clock, simulated=simulated)
+
+    return make
+
+
+def memory_links(config: Config, station: str, clock: LabClock, seed: int) -> tuple[MakeLink, Bench]:
+    """Links to simulators in this process, whatever the addresses; also returns their bench, for tests to hurt."""
+    bench = Bench.of(config.station(station).simulation, seed)
+
+    def make(instrument: str, driver: Driver, _address: str) -> BaseLink:
+        simulator = simulator_of(config, station, instrument, bench)
+        return memory_link(bench, simulator, driver.wire, f"{station}/{instrument}", clock)
+
+    return make, bench
+
+
+def memory_link(bench: Bench, simulator: SimulatedInstrument, wire: Wire, name: str, clock: LabClock) -> MemoryLink:
+    """Return a link to a simulator; its bench is at lab time whenever bytes arrive."""
+
+    def receive(data: bytes) -> bytes:
+        bench.advance_to(clock.now())
+        return simulator.receive(data)
+
+    return MemoryLink(receive, simulator.reset_line, wire, name, clock)
+
+
+def simulator_of(config: Config, station: str, instrument: str, bench: Bench) -> SimulatedInstrument:
+    """Make the simulator that stands in for an instrument of a station."""
+    driver, options = config.drivers[station, instrument]
+    port = PORTS.get(instrument, instrument.rpartition(".")[2])
+    return cast("SimulatedInstrument", driver.load_simulator()(bench, port, options))
+
+
+def _set_poll(instrument: Instrument, period: float, config: Config, path: KeyPath) -> None:
+    """Poll faster than the driver asks for, never slower: safety and the instrument's watchdog count on it."""
+    if period > instrument.poll_period:
+        reason = f"{period:g} s is too slow: this driver must be polled every {instrument.poll_period:g} s or faster"
+        raise ConfigError((Finding("poll", config.source.value(path), reason, "Shorten it, or leave it out."),))
+    instrument.poll_period = period
+
+
+def _by_role(made: Mapping[str, Instrument]) -> Instruments:
+    load_cells: dict[Side, LoadCell] = {}
+    rigs: dict[Side, PressureRig] = {}
+    for name, instrument in made.items():
+        kind, _, side = name.partition(".")
+        if kind == "load_cell":
+            load_cells[cast("Side", side)] = cast("LoadCell", instrument)
+        elif kind == "pressure_rig":
+            rigs[cast("Side", side)] = cast("PressureRig", instrument)
+    thermostat = cast("Thermostat", made["thermostat"]) if "thermostat" in made else None
+    return Instruments(cast("Cycler", made["cycler"]), load_cells, rigs, thermostat)
+
+
+def _abilities(config: Config, name: str, parts: Instruments) -> StationAbilities:
+    limits = config.station(name).limits
+    cycler, thermostat = parts.cycler, parts.thermostat
+    torques = [rig.torque_range.high for rig in parts.rigs.values()]
+    return StationAbilities(
+        name=name,
+        voltage=(cycler.voltage_range.low, cycler.voltage_range.high),
+        current=cycler.current_range.high,
+        torque=min(torques) if torques else None,
+        temperature=None
+        if thermostat is None
+        else (thermostat.temperature_range.low, thermostat.temperature_range.high),
+        actuated=tuple(parts.rigs),
+        measured=tuple((side, cell.capacity) for side, cell in parts.load_cells.items()),
+        external_probe=thermostat is not None and thermostat.external_probe,
+        poll_period=cycler.poll_period,
+        voltage_limit=_bound(limits.voltage),
+        current_limit=float(limits.current),
+        temperature_limit=_bound(limits.temperature),
+        pressure_negative_limit=_bound(limits.pressure.negative),
+        pressure_positive_limit=_bound(limits.pressure.positive),
+    )
+
+
+def _bound(span: tuple[Quantity, Quantity] | None) -> Bound:
+    return Bound() if span is None else Bound(float(span[0]), float(span[1]))

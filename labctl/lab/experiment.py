@@ -1,0 +1,249 @@
+"""One experiment from plan to database: station, engine, journal, bus and recorder, for as long as a run lasts."""
+
+import asyncio
+import platform
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from getpass import getuser
+from pathlib import Path
+from typing import Any
+
+from labctl import __version__
+from labctl.bus.address import Address
+from labctl.bus.base import Bus
+from labctl.bus.broker import Broker
+from labctl.bus.client import MqttBus
+from labctl.bus.topics import Process
+from labctl.clock import LabClock, RealClock, VirtualClock, host_unix
+from labctl.config import SIMULATED, Config
+from labctl.engine.operator import Operator
+from labctl.engine.run import Outcome, Run
+from labctl.engine.station import to_the_end
+from labctl.errors import RefusedForSafety
+from labctl.lab.assemble import Assembly, assemble, memory_links, wired_links
+from labctl.lab.simulators import controlling, simulators
+from labctl.protocol.plan import Plan
+from labctl.reading import Event, Record, RunHeader
+from labctl.record.datapath import DataPath, Delivery, open_data_path
+
+BACKLOG = (4000, 1000)
+"""Records awaiting commit at which virtual time stops, and at which it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How lab time passes.
+
+    Attributes:
+        in_memory: the station's simulators over memory links, whatever the addresses say.
+        speed: of virtual time over wires; None is as fast as the work allows. 1 with a real instrument is real time.
+    """
+
+    in_memory: bool
+    speed: float | None = 1.0
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What is to be run, with what and where to."""
+
+    config: Config
+    config_path: Path
+    station: str
+    plan: Plan
+    pace: Pace
+    database: Path
+    operator: Operator
+
+
+@dataclass(slots=True)
+class Running:
+    """An experiment that runs, for whoever shows it, or stops it with `run.stop()`."""
+
+    run_id: str
+    run: Run
+    assembly: Assembly
+    clock: LabClock
+    delivery: Delivery
+    database: Path
+    bus: str
+
+
+async def conduct(experiment: Experiment, started: Callable[[Running], None]) -> Outcome:
+    """Run an experiment to its end; every record is in the database, or in the journal where no recorder answers.
+
+    Raises:
+        InstrumentError: before anything was moved or energised.
+        StorageError: records cannot be kept.
+    """
+    async with _laboratory(experiment) as (assembly, clock):
+        await in_lab_time(clock, assembly.station.connect())
+        async with _data(experiment) as (path, bus):
+            running = _begin(experiment, assembly, clock, path, bus)
+            started(running)
+            outcome = await _execute(running)
+            await running.delivery.close()
+            return outcome
+
+
+async def in_lab_time(clock: LabClock, work: Coroutine[Any, Any, Any]) -> None:
+    """Do work that may sleep in lab time, to its end."""
+    await to_the_end(clock.spawn(asyncio.get_running_loop(), work, "laboratory"))
+
+
+async def _execute(running: Running) -> Outcome:
+    station = running.assembly.station
+    try:
+        async with asyncio.TaskGroup() as group:
+            station.start(group)
+            try:
+                outcome = await running.run.execute()
+            finally:
+                station.stop()
+    finally:
+        # Nobody watches the station after this: heating stops, too.
+        await in_lab_time(running.clock, station.make_safe(heaters_off=True))
+    return outcome
+
+
+@asynccontextmanager
+async def _laboratory(experiment: Experiment) -> AsyncIterator[tuple[Assembly, LabClock]]:
+    """Assemble the station on the links and in the time that the pace asks for."""
+    config, station, pace = experiment.config, experiment.station, experiment.pace
+    clock: LabClock
+    async with AsyncExitStack() as stack:
+        if pace.in_memory:
+            clock = VirtualClock(host_unix())
+            make, _ = memory_links(config, station, clock, pace.seed)
+        elif all_simulated(config, station):
+            folder = config.storage.folder
+            served = await stack.enter_async_context(simulators(experiment.config_path, station, pace.seed, folder))
+            controller = await stack.enter_async_context(controlling(served))
+            clock = VirtualClock(host_unix(), pace.speed)
+            clock.followers.append(controller.follow)
+            make = wired_links(station, clock, served.instruments)
+        else:
+            if pace.speed != 1.0:
+                raise RefusedForSafety(
+                    f"Station {station} has real instruments, whose time cannot be hurried.",
+                    "Leave --speed out, or use --simulate.",
+                )
+            clock = RealClock()
+            make = wired_links(station, clock, {})
+        assembly = assemble(config, station, clock, make)
+        stack.push_async_callback(assembly.close)
+        yield assembly, clock
+
+
+def all_simulated(config: Config, station: str) -> bool:
+    """Whether every address of a station is sim://.
+
+    Raises:
+        RefusedForSafety: some are and some are not: a simulated cell would tell a real rig what to do.
+    """
+    addresses = {name: instrument.address for name, _, instrument in config.station(station).instruments()}
+    simulated = [name for name, address in addresses.items() if address == SIMULATED]
+    if simulated and len(simulated) < len(addresses):
+        real = ", ".join(sorted(set(addresses) - set(simulated)))
+        raise RefusedForSafety(
+            f"Station {station} mixes simulated instruments ({', '.join(simulated)}) with real ones ({real}).",
+            "Give every instrument of a station its real address, or make all of them sim://.",
+        )
+    return bool(simulated)
+
+
+@asynccontextmanager
+async def _data(experiment: Experiment) -> AsyncIterator[tuple[DataPath, str]]:
+    """Open the bus and the way to the database, and deliver first what a dead process left."""
+    config, database = experiment.config, experiment.database
+    process = Process(config.lab.site, platform.node() or "localhost")
+    inside = config.storage.recorder == "inside"
+    journals = database.with_name(database.name + ".journal")
+    async with AsyncExitStack() as stack:
+        bus, where = await stack.enter_async_context(_bus(config, process))
+        path = await stack.enter_async_context(open_data_path(bus, process, journals, database if inside else None))
+        for left in path.recover():
+            await left.close()
+        yield path, where
+
+
+@asynccontextmanager
+async def _bus(config: Config, process: Process) -> AsyncIterator[tuple[Bus, str]]:
+    """Connect to the configured broker, or start one; also yield what tells a person where it is."""
+    if config.bus.broker != "embedded":
+        yield MqttBus(Address.parse(config.bus.broker), process.alive), config.bus.broker.rpartition("@")[2]
+        return
+    broker = Broker(config.storage.folder / "run" / f"broker-{uuid.uuid4().hex[:8]}")
+    address = await asyncio.to_thread(broker.start)
+    try:
+        yield MqttBus(address, process.alive), str(broker.runtime_file)
+    finally:
+        await asyncio.to_thread(broker.stop)
+
+
+def _begin(experiment: Experiment, assembly: Assembly, clock: LabClock, path: DataPath, bus: str) -> Running:
+    run_id = str(uuid.uuid4())
+    delivery = path.begin(run_id, experiment.station)
+    sink = _Sink(delivery, clock)
+    header = _header(experiment, assembly, clock, run_id)
+    sink(
+        Event("run.started", clock.unix(), 0.0, f"{experiment.plan.name} on {experiment.station}", data=asdict(header))
+    )
+    run = Run(experiment.plan, assembly.station, experiment.operator, sink)
+    return Running(run_id, run, assembly, clock, delivery, experiment.database, bus)
+
+
+def _header(experiment: Experiment, assembly: Assembly, clock: LabClock, run_id: str) -> RunHeader:
+    plan, config = experiment.plan, experiment.config
+    instruments = {
+        name: {
+            "driver": config.drivers[experiment.station, name][0].name,
+            "address": assembly.addresses[name],
+            "identity": str(identity),
+            "simulated": assembly.links[name].simulated,
+        }
+        for name, identity in assembly.station.identities.items()
+    }
+    return RunHeader(
+        run=run_id,
+        station=experiment.station,
+        protocol_name=plan.name,
+        protocol_title=plan.title,
+        protocol_text=plan.text,
+        protocol_hash=plan.hash,
+        cell_name=plan.cell.name,
+        cell=asdict(plan.cell),
+        operator=getuser(),
+        instruments=instruments,
+        config=config.station(experiment.station).model_dump(mode="json"),
+        inputs=dict(plan.inputs),
+        software_version=__version__,
+        simulated=assembly.simulated,
+        seed=experiment.pace.seed if assembly.simulated else None,
+        started_unix_second=clock.unix(),
+    )
+
+
+class _Sink:
+    """Takes records; virtual time stands still while too many of them await their commit."""
+
+    def __init__(self, delivery: Delivery, clock: LabClock) -> None:
+        self._delivery = delivery
+        self._clock = clock
+        self._waiting: asyncio.Task[None] | None = None
+
+    def __call__(self, record: Record) -> None:
+        self._delivery.record(record)
+        if (
+            self._delivery.backlog > BACKLOG[0]
+            and isinstance(self._clock, VirtualClock)
+            and (self._waiting is None or self._waiting.done())
+        ):
+            self._waiting = asyncio.create_task(self._catch_up(self._clock), name="commits")
+
+    async def _catch_up(self, clock: VirtualClock) -> None:
+        with clock.hold():
+            await self._delivery.settled(at_most=BACKLOG[1])
