@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from labctl.clock import LabClock, Lock
-from labctl.errors import InstrumentError
 
 
 class BaseLink(ABC):
@@ -48,9 +47,8 @@ class BaseLink(ABC):
     async def close(self) -> None:
         """Close the wire; the next exchange would open it again."""
         async with self._lock:
-            if self._is_open:
-                self._is_open = False
-                await self._close()
+            self._is_open = False
+            await self._close()
 
     async def _one_at_a_time(self, message: bytes, *, reply: bool) -> bytes:
         if self._recovering is not None and self._recovering is asyncio.current_task():
@@ -64,8 +62,7 @@ class BaseLink(ABC):
         if self._quiet_until > self._clock.now():
             await self._clock.sleep_until(self._quiet_until)
         if not self._is_open:
-            await self._open()
-            self._is_open = True
+            await self._reopen()
         self.exchanges += 1
         complete = False
         try:
@@ -76,19 +73,22 @@ class BaseLink(ABC):
             self._dirty = self._dirty or not complete
         return answer
 
-    async def _recover(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            await self._close()
+    async def _reopen(self) -> None:
+        """Close first, always: an opening that was cancelled may have gone through all the same."""
+        self._is_open = False
+        await self._close()
         await self._open()
         self._is_open = True
+
+    async def _recover(self) -> None:
+        await self._reopen()
         await self._drain()
         self._recovering = asyncio.current_task()
         self._dirty = False
         try:
             if self.verify is not None:
                 await self.verify()
-        except (InstrumentError, asyncio.CancelledError):
+        except BaseException:  # whatever it was, nobody knows what is at the other end
             self._dirty = True
             raise
         finally:
@@ -100,7 +100,7 @@ class BaseLink(ABC):
 
     @abstractmethod
     async def _close(self) -> None:
-        """Close the wire; never raises."""
+        """Close the wire, also where it is closed already; never raises."""
 
     @abstractmethod
     async def _drain(self) -> None:

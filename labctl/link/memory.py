@@ -1,10 +1,15 @@
-"""Memory: a simulated instrument in this process, without threads; its deadlines are lab time."""
+"""Memory: a simulated instrument in this process, without threads; its deadlines are lab time.
 
+What stands for a serial line brings a late reply after any reopening, as a serial line does; what stands for a
+connection loses it when it is closed.
+"""
+
+import math
 from collections.abc import Callable
 
 from labctl.clock import LabClock
 from labctl.errors import GarbledReply, NoReply
-from labctl.instrument import Wire
+from labctl.instrument import SerialWire, Wire
 from labctl.link.base import BaseLink
 
 QUIET_INTERVAL = 0.05
@@ -38,6 +43,8 @@ class MemoryLink(BaseLink):
         self._reset = reset
         self._framing = wire.framing
         self._timeout = wire.timeout
+        self._is_line = isinstance(wire, SerialWire)
+        self._quiet_interval = wire.quiet_interval if isinstance(wire, SerialWire) else QUIET_INTERVAL
         self._buffer = bytearray()
         self._on_the_way: list[tuple[float, bytes]] = []
 
@@ -46,13 +53,20 @@ class MemoryLink(BaseLink):
 
     async def _close(self) -> None:
         self._buffer.clear()
+        if not self._is_line:
+            self._on_the_way.clear()
 
     async def _drain(self) -> None:
-        await self._clock.sleep(QUIET_INTERVAL)
-        self._on_the_way.clear()
+        silent_until = self._clock.now() + self._quiet_interval
+        while (due := self._next_arrival()) <= silent_until:
+            await self._clock.sleep_until(due)
+            self._arrive()
+            silent_until = self._clock.now() + self._quiet_interval
+        await self._clock.sleep_until(silent_until)
         self._buffer.clear()
 
     async def _transfer(self, message: bytes, *, reply: bool) -> bytes:
+        self._arrive()
         if self._framing.unsolicited(self._buffer):
             raise GarbledReply(self.name, message, bytes(self._buffer), "a quiet line before the question")
         self._buffer.clear()
@@ -64,20 +78,27 @@ class MemoryLink(BaseLink):
         if not reply:
             return b""
         whole = self._framing.take(self._buffer)
-        if whole is not None and not self._on_the_way:
-            return whole
-        return await self._wait(message, whole)
+        return await self._wait(message) if whole is None else whole
 
-    async def _wait(self, message: bytes, whole: bytes | None) -> bytes:
+    async def _wait(self, message: bytes) -> bytes:
         """Let lab time pass until a reply is whole or the time-out is over."""
         deadline = self._clock.now() + self._timeout
-        while whole is None:
-            due = min((instant for instant, _ in self._on_the_way), default=deadline)
+        while True:
+            due = self._next_arrival()
             await self._clock.sleep_until(min(due, deadline))
-            if due > deadline or not self._on_the_way:
+            if due > deadline:
                 raise NoReply(self.name, message, self._timeout, bytes(self._buffer))
-            for arrival in [a for a in self._on_the_way if a[0] <= due]:
-                self._on_the_way.remove(arrival)
-                self._buffer += arrival[1]
+            self._arrive()
             whole = self._framing.take(self._buffer)
-        return whole
+            if whole is not None:
+                return whole
+
+    def _next_arrival(self) -> float:
+        return min((due for due, _ in self._on_the_way), default=math.inf)
+
+    def _arrive(self) -> None:
+        """Move what has come by now into the buffer."""
+        now = self._clock.now()
+        for arrival in sorted(a for a in self._on_the_way if a[0] <= now):
+            self._on_the_way.remove(arrival)
+            self._buffer += arrival[1]

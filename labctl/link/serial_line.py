@@ -5,7 +5,7 @@ import serial
 from labctl.clock import LabClock, host_monotonic
 from labctl.errors import GarbledReply, NoReply, Unreachable
 from labctl.instrument import SerialWire
-from labctl.link.worker import BlockingLink
+from labctl.link.worker import DRAIN_LIMIT, BlockingLink
 
 PTY = "/dev/pts/"
 
@@ -54,9 +54,11 @@ class SerialLink(BlockingLink):
         """Drop what comes until the line has been silent for the wire's quiet interval."""
         port = self._opened()
         port.timeout = self._wire.quiet_interval
+        deadline = host_monotonic() + DRAIN_LIMIT * self._wire.timeout
         try:
             while port.read(max(1, port.in_waiting)):
-                pass
+                if host_monotonic() > deadline:
+                    raise self.never_silent()
         except (serial.SerialException, OSError) as error:
             raise Unreachable(self.name, f"cannot be drained: {error}", "Check the cable.") from error
         finally:

@@ -8,10 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from labctl.clock import LabClock
+from labctl.errors import Unreachable
 from labctl.link.base import BaseLink
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+DRAIN_LIMIT = 4
+"""Time-outs of a wire after which it will not fall silent any more."""
 
 
 class BlockingLink(BaseLink):
@@ -25,6 +29,14 @@ class BlockingLink(BaseLink):
         """Close the wire and end the thread; a link is closed once."""
         await super().close()
         self._worker.shutdown(wait=True)
+
+    def never_silent(self) -> Unreachable:
+        """Return the error for an instrument that talks on while it is drained."""
+        return Unreachable(
+            self.name,
+            "does not fall silent: it sends without being asked",
+            "Switch off its automatic output, and check that nothing else uses the line.",
+        )
 
     async def _open(self) -> None:
         await self._in_worker(self.open_blocking)

@@ -11,7 +11,7 @@ from labctl.sim.bench import SimulatedInstrument
 class Fault(Protocol):
     """What becomes of one reply."""
 
-    def __call__(self, reply: bytes) -> bytes:
+    def __call__(self, reply: bytes, /) -> bytes:
         """Return what the client gets instead."""
 
 

@@ -6,6 +6,7 @@ gone, time runs on by itself from where it was: a simulator whose daemon died ke
 """
 
 import asyncio
+import math
 import os
 import tty
 from collections.abc import Callable
@@ -19,6 +20,9 @@ from labctl.sim.bench import Bench, SimulatedInstrument
 
 TICK = 0.05
 """Host seconds between two looks at what moves by itself while nobody asks."""
+LONGEST_LINE = 64
+LONGEST_LEAP = 1e6
+"""Bytes of a controller's line, and lab seconds of one step of time: whoever asks for more is no controller."""
 
 
 class UsageError(LabctlError):
@@ -64,17 +68,13 @@ class Host:
         """Serve an instrument at "tcp://127.0.0.1:0" (port 0: any free one) or "pty"; return its address."""
         if listen == "pty":
             return self._serve_pty(simulator)
-        host, port = _tcp(listen)
-        server = await asyncio.get_running_loop().create_server(lambda: _TcpPeer(self, simulator), host, port)
-        self._servers.append(server)
-        return f"TCPIP::{host}::{server.sockets[0].getsockname()[1]}::SOCKET"
+        host, port = await self._listen(listen, lambda: _TcpPeer(self, simulator))
+        return f"TCPIP::{host}::{port}::SOCKET"
 
     async def control(self, listen: str = "tcp://127.0.0.1:0") -> str:
         """Serve the control port: lines with a lab time in seconds, each answered when the bench has reached it."""
-        host, port = _tcp(listen)
-        server = await asyncio.get_running_loop().create_server(lambda: _Controller(self), host, port)
-        self._servers.append(server)
-        return f"{host}:{server.sockets[0].getsockname()[1]}"
+        host, port = await self._listen(listen, lambda: _Controller(self))
+        return f"{host}:{port}"
 
     def exchange(self, simulator: SimulatedInstrument, data: bytes, answer: Callable[[bytes], None]) -> None:
         """Bring the bench to now, hand the bytes over, and answer, late where the simulator says so."""
@@ -101,6 +101,19 @@ class Host:
     def time(self) -> float:
         """Lab time of the bench."""
         return self._bench.time
+
+    async def _listen(self, listen: str, peer: Callable[[], asyncio.Protocol]) -> tuple[str, int]:
+        host, port = _tcp(listen)
+        try:
+            server = await asyncio.get_running_loop().create_server(peer, host, port)
+        except OSError as error:
+            reason = error.strerror or error
+            raise UsageError(
+                f'Nothing can be served at "{listen}": {reason}.',
+                'Write port 0 for any free one: "tcp://127.0.0.1:0".',
+            ) from error
+        self._servers.append(server)
+        return host, server.sockets[0].getsockname()[1]
 
     def _to_now(self) -> None:
         if not self._controllers:
@@ -173,17 +186,26 @@ class _Controller(asyncio.Protocol):
         assert self._transport is not None
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
-            try:
-                self._host.advance_to(float(line))
-            except ValueError:
-                self._transport.close()  # whoever speaks something else here is no controller
+            time = _lab_time(line)
+            if not 0.0 <= time <= self._host.time + LONGEST_LEAP:  # not a number is refused, too
+                self._transport.close()
                 return
+            self._host.advance_to(time)
             self._transport.write(b"%.9f\n" % self._host.time)
+        if len(self._buffer) > LONGEST_LINE:
+            self._transport.close()
+
+
+def _lab_time(line: bytes) -> float:
+    try:
+        return float(line)
+    except ValueError:
+        return math.nan
 
 
 def _tcp(listen: str) -> tuple[str, int]:
     host, _, port = listen.removeprefix("tcp://").rpartition(":")
-    if not listen.startswith("tcp://") or not host or not port.isdecimal():
+    if not listen.startswith("tcp://") or not host or not port.isdecimal() or int(port) > 65535:
         raise UsageError(f'"{listen}" is no address to listen on.', 'Write "tcp://127.0.0.1:0" or "pty".')
     return host, int(port)
 

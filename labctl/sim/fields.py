@@ -1,0 +1,33 @@
+"""Fields of a simulation's parameters: with their unit in config.toml ("14 mg/cm2"), floats in SI in code."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from labctl.quantity import Dimension, Written
+
+
+def _in_si(dimension: Dimension) -> BeforeValidator:
+    written = Written((dimension,))
+
+    def read(value: object) -> float:
+        return value if isinstance(value, float) else float(written.read(value))
+
+    return BeforeValidator(read)
+
+
+class Parameters(BaseModel):
+    """Base of a part's parameters: unknown keys are refused, nothing changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Length = Annotated[float, _in_si(Dimension.LENGTH), Field(gt=0)]
+Loading = Annotated[float, _in_si(Dimension.LOADING), Field(gt=0)]
+Duration = Annotated[float, _in_si(Dimension.TIME), Field(gt=0)]
+Force = Annotated[float, _in_si(Dimension.FORCE), Field(ge=0)]
+Torque = Annotated[float, _in_si(Dimension.TORQUE), Field(ge=0)]
+Stress = Annotated[float, _in_si(Dimension.PRESSURE), Field(ge=0)]
+Stiffness = Annotated[float, _in_si(Dimension.STIFFNESS), Field(gt=0)]
+Power = Annotated[float, _in_si(Dimension.POWER), Field(ge=0)]
+Temperature = Annotated[float, _in_si(Dimension.TEMPERATURE)]
