@@ -1,0 +1,98 @@
+"""The names of topics: `labctl/<site>/<host>/<station>/…` upwards, `labctl/<site>/<recorder>/…` back."""
+
+from dataclasses import dataclass
+
+from labctl.errors import StorageError
+
+ROOT = "labctl"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process on the bus: a daemon under its host's name, or a recorder under its own."""
+
+    site: str
+    name: str
+
+    def __post_init__(self) -> None:
+        _check("site", self.site)
+        _check("host or recorder", self.name)
+
+    @property
+    def alive(self) -> str:
+        """Retained liveness; the last will says that the process is gone."""
+        return f"{ROOT}/{self.site}/{self.name}/alive"
+
+    @property
+    def state(self) -> str:
+        """Retained state of the process itself."""
+        return f"{ROOT}/{self.site}/{self.name}/state"
+
+    def watermark(self, run: str) -> str:
+        """Watermarks that this recorder has committed for a run."""
+        return f"{ROOT}/{self.site}/{self.name}/watermark/{run}"
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """The topics of one station."""
+
+    process: Process
+    station: str
+
+    def __post_init__(self) -> None:
+        _check("station", self.station)
+
+    @property
+    def _base(self) -> str:
+        return f"{ROOT}/{self.process.site}/{self.process.name}/{self.station}"
+
+    @property
+    def readings(self) -> str:
+        """Batches of readings."""
+        return f"{self._base}/readings"
+
+    @property
+    def events(self) -> str:
+        """Batches of events."""
+        return f"{self._base}/events"
+
+    @property
+    def state(self) -> str:
+        """Retained state of the station."""
+        return f"{self._base}/state"
+
+
+def every_reading(site: str) -> str:
+    """Return the pattern of all readings of a site."""
+    return f"{ROOT}/{site}/+/+/readings"
+
+
+def every_event(site: str) -> str:
+    """Return the pattern of all events of a site."""
+    return f"{ROOT}/{site}/+/+/events"
+
+
+def every_watermark(site: str, run: str) -> str:
+    """Return the pattern of a run's watermarks, whichever recorder has it."""
+    return f"{ROOT}/{site}/+/watermark/{run}"
+
+
+def matches(pattern: str, topic: str) -> bool:
+    """Whether a topic matches a subscription pattern with `+` and `#` (MQTT 3.1.1, section 4.7)."""
+    levels = topic.split("/")
+    wanted = pattern.split("/")
+    for index, level in enumerate(wanted):
+        if level == "#":
+            return True
+        if index >= len(levels) or level not in ("+", levels[index]):
+            return False
+    return len(levels) == len(wanted)
+
+
+def _check(what: str, name: str) -> None:
+    if not name or name.startswith("$") or any(c in "/+#" or not c.isprintable() for c in name):
+        raise StorageError(
+            f"{name!r} cannot be the name of a {what} on the bus.",
+            "A name is not empty, does not begin with $ and has no /, + or # in it.",
+        )

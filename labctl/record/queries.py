@@ -1,0 +1,206 @@
+"""Questions to the database, over connections that can only read."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import orjson
+
+from labctl.errors import StorageError
+from labctl.reading import COLUMNS, RunState, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run; the header's fields are None where `run.started` was lost."""
+
+    id: int
+    uuid: str
+    station: str | None
+    protocol_name: str | None
+    protocol_title: str | None
+    protocol_text: str | None
+    protocol_hash: str | None
+    cell_name: str | None
+    cell: dict[str, Any] | None
+    operator: str | None
+    instruments: dict[str, Any] | None
+    config: dict[str, Any] | None
+    inputs: dict[str, str] | None
+    software_version: str | None
+    simulated: bool | None
+    seed: int | None
+    started_unix_second: float | None
+    ended_unix_second: float | None
+    state: RunState
+    end_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpanRow:
+    """What steps and cycles have in common; None where no row was recorded. Ah and Wh, positive in both directions."""
+
+    channel: int
+    first_seq: int | None
+    last_seq: int | None
+    row_count: int
+    start_test_time_second: float | None
+    end_test_time_second: float | None
+    charging_capacity_ah: float | None
+    discharging_capacity_ah: float | None
+    charging_energy_wh: float | None
+    discharging_energy_wh: float | None
+    min_voltage_volt: float | None
+    max_voltage_volt: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow(SpanRow):
+    """An executed step."""
+
+    step_count: int
+    step_id: int | None
+    name: str | None
+    verb: str | None
+    cycle_count: int | None
+    end_voltage_volt: float | None
+    end_current_ampere: float | None
+    end_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CycleRow(SpanRow):
+    """A cycle; an efficiency is what was discharged of what was charged, None where nothing was charged."""
+
+    cycle_count: int
+    coulombic_efficiency: float | None
+    energy_efficiency: float | None
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event."""
+
+    channel: int
+    seq: int
+    kind: str
+    unix_time_second: float
+    test_time_second: float
+    message: str
+    severity: Severity
+    data: dict[str, Any]
+
+
+Row = TypeVar("Row", RunRow, StepRow, CycleRow, EventRow)
+
+_MEANINGS = {
+    "cell": orjson.loads,
+    "instruments": orjson.loads,
+    "config": orjson.loads,
+    "inputs": orjson.loads,
+    "data": orjson.loads,
+    "simulated": bool,
+    "complete": bool,
+    "state": RunState,
+    "severity": Severity,
+}
+
+
+class Queries:
+    """Reads a database; a context manager. Writing goes on meanwhile."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        if not database.is_file():
+            raise StorageError(f"There is no database {database}.", "Give the path of one, or record a run first.")
+        with self._told():
+            uri = f"{database.absolute().as_uri()}?mode=ro"
+            self._connection = sqlite3.connect(uri, uri=True, timeout=5.0, check_same_thread=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def runs(self) -> list[RunRow]:
+        """Return all runs, the newest first."""
+        return self._select(RunRow, "runs", "1 ORDER BY started_unix_second DESC, id DESC", ())
+
+    def run(self, which: str) -> RunRow:
+        """Return the run with this number, UUID or unambiguous beginning of a UUID; raises StorageError."""
+        if which.isdecimal() and (numbered := self._select(RunRow, "runs", "id = ?", (int(which),))):
+            return numbered[0]
+        found = self._select(RunRow, "runs", "substr(uuid, 1, ?) = ?", (len(which), which.lower())) if which else []
+        if len(found) != 1:
+            count = "No run" if not found else f"More than one run ({len(found)})"
+            raise StorageError(f"{count} in {self._database} is called {which!r}.", "`labctl runs` lists them.")
+        return found[0]
+
+    def steps(self, run_id: int) -> list[StepRow]:
+        """Return the executed steps of a run in order."""
+        return self._select(StepRow, "steps", "run_id = ? ORDER BY channel, step_count", (run_id,))
+
+    def cycles(self, run_id: int) -> list[CycleRow]:
+        """Return the cycles of a run in order."""
+        return self._select(CycleRow, "cycles", "run_id = ? ORDER BY channel, cycle_count", (run_id,))
+
+    def events(self, run_id: int) -> list[EventRow]:
+        """Return the events of a run in order."""
+        return self._select(EventRow, "events", "run_id = ? ORDER BY channel, seq", (run_id,))
+
+    def readings(
+        self,
+        run_id: int,
+        columns: Sequence[str] = COLUMNS,
+        *,
+        channel: int = 0,
+        after: int = 0,
+        limit: int = 100_000,
+    ) -> list[tuple[int | float | None, ...]]:
+        """Return readings in order as `(seq, *columns)`; the next page begins `after` the last seq of this one."""
+        unknown = sorted(set(columns) - set(COLUMNS))
+        if unknown:
+            raise StorageError(f"Readings have no column {', '.join(unknown)}.", f"They have {', '.join(COLUMNS)}.")
+        query = (
+            f"SELECT {', '.join(('seq', *columns))} FROM readings"
+            " WHERE run_id = ? AND channel = ? AND seq > ? ORDER BY seq LIMIT ?"
+        )
+        with self._told():
+            return self._connection.execute(query, (run_id, channel, after, limit)).fetchall()
+
+    def watermark(self, run_id: int, channel: int = 0) -> int:
+        """Return the number up to which everything of a run is stored."""
+        query = "SELECT seq FROM watermarks WHERE run_id = ? AND channel = ?"
+        with self._told():
+            found = self._connection.execute(query, (run_id, channel)).fetchone()
+        return int(found[0]) if found else 0
+
+    def _select(self, row: type[Row], table: str, where: str, parameters: tuple[object, ...]) -> list[Row]:
+        names = [field.name for field in fields(row)]
+        with self._told():
+            found = self._connection.execute(f"SELECT {', '.join(names)} FROM {table} WHERE {where}", parameters)
+            return [row(*map(_meaning, names, values)) for values in found]
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StorageError(
+                f"The database {self._database} cannot be read: {error}.",
+                "Check that it is a labctl database; a recorder that opens it brings an older one up to date.",
+            ) from error
+
+
+def _meaning(name: str, value: Any) -> Any:
+    """Turn a stored value into what its field holds."""
+    return _MEANINGS[name](value) if value is not None and name in _MEANINGS else value

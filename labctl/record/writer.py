@@ -1,0 +1,242 @@
+"""The single writer of a database: batches go in once and in order, with their watermark in the same transaction."""
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import orjson
+
+from labctl.bus.codec import Batch, Malformed, Row, Watermark
+from labctl.errors import StorageError
+from labctl.filelock import FileLock
+from labctl.reading import COLUMNS, Event, RunState
+from labctl.record.aggregate import Aggregates
+from labctl.record.kinds import RunEnded, StepEnded, StepStarted, read, read_header
+from labctl.record.schema import connect
+from labctl.record.stream import Stream
+
+_log = logging.getLogger(__name__)
+
+_REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeEncodeError)
+"""What the schema says to a record that it does not take; anything else of sqlite3 is trouble with the database."""
+
+_EVENT_COLUMNS = ("kind", "unix_time_second", "test_time_second", "message", "severity", "data")
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    """Return an INSERT that passes over numbers that are there, but, unlike OR IGNORE, not over refusals."""
+    names = ("run_id", "channel", "seq", *columns)
+    return (
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+        " ON CONFLICT (run_id, channel, seq) DO NOTHING"
+    )
+
+
+_INSERT_READING = _insert("readings", COLUMNS)
+_INSERT_EVENT = _insert("events", _EVENT_COLUMNS)
+_SELECT_KNOWN = "SELECT seq, {} FROM {} WHERE run_id = ? AND channel = ? AND seq BETWEEN ? AND ?"
+_SELECT_READINGS = _SELECT_KNOWN.format(", ".join(COLUMNS), "readings")
+_SELECT_EVENTS = _SELECT_KNOWN.format(", ".join(_EVENT_COLUMNS), "events")
+
+
+class _Channel:
+    """What the writer knows of one (run, channel)."""
+
+    def __init__(self, connection: sqlite3.Connection, run_id: int, number: int, watermark: int) -> None:
+        self.owner = (run_id, number)
+        self.stream = Stream(watermark)
+        self.aggregates = Aggregates(connection, run_id, number)
+
+
+class Writer:
+    """Owns the database; calls come from one thread at a time.
+
+    Attributes:
+        quarantined: records that were put aside since the start, because the schema refuses them or because another
+            record with their number is stored.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self.quarantined = 0
+        self._database = database
+        self._connection = connect(database)
+        try:
+            self._lock = FileLock(database.with_name(database.name + ".lock"), f"The database {database}")
+        except BaseException:
+            self._connection.close()
+            raise
+        self._channels: dict[tuple[str, int], _Channel] = {}
+
+    def close(self) -> None:
+        """Close the database and let go of it."""
+        self._connection.close()
+        self._lock.release()
+
+    def apply(self, batches: Iterable[Batch]) -> list[Watermark]:
+        """Commit what continues the watermarks, and return them for every (run, channel) that was named.
+
+        Raises:
+            StorageError: nothing was committed; what was in memory is forgotten and must be sent again.
+        """
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            named = {(batch.run, batch.channel): self._take(batch) for batch in batches}
+            for channel in named.values():
+                channel.aggregates.save()
+                self._connection.execute(_SAVE_WATERMARK, (*channel.owner, channel.stream.watermark))
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back()
+            if not isinstance(error, sqlite3.Error):
+                raise
+            raise StorageError(
+                f"The database {self._database} does not take what was measured: {error}.",
+                "It stays in the journals and is delivered when the database takes it. Check disk and file.",
+            ) from error
+        return [Watermark(run, number, channel.stream.watermark) for (run, number), channel in named.items()]
+
+    def _roll_back(self) -> None:
+        self._channels.clear()
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    # -- taking batches --------------------------------------------------------------------------------------------
+
+    def _take(self, batch: Batch) -> _Channel:
+        channel = self._channel(batch.run, batch.channel)
+        known, fresh = channel.stream.offer(batch)
+        for part in known:
+            self._compare(channel, part)
+        for part in fresh:
+            if part.readings:
+                self._store_readings(channel, part)
+            else:
+                self._store_events(channel, part)
+        return channel
+
+    def _channel(self, run: str, number: int) -> _Channel:
+        known = self._channels.get((run, number))
+        if known is not None:
+            return known
+        self._connection.execute("INSERT INTO runs (uuid) VALUES (?) ON CONFLICT (uuid) DO NOTHING", (run,))
+        (run_id,) = self._connection.execute("SELECT id FROM runs WHERE uuid = ?", (run,)).fetchone()
+        found = self._connection.execute(_LOAD_WATERMARK, (run_id, number)).fetchone()
+        channel = _Channel(self._connection, run_id, number, found[0] if found else 0)
+        self._channels[run, number] = channel
+        return channel
+
+    def _store_readings(self, channel: _Channel, batch: Batch) -> None:
+        seqs: Sequence[int] = range(batch.first, batch.last + 1)
+        rows = batch.readings
+        try:
+            self._connection.executemany(
+                _INSERT_READING, [(*channel.owner, seq, *row) for seq, row in zip(seqs, rows, strict=True)]
+            )
+        except _REFUSALS:
+            kept = [pair for pair in zip(seqs, rows, strict=True) if self._store_reading(channel, *pair)]
+            seqs, rows = [seq for seq, _ in kept], [row for _, row in kept]
+        channel.aggregates.fold(seqs, rows)
+
+    def _store_reading(self, channel: _Channel, seq: int, row: Row) -> bool:
+        try:
+            self._connection.execute(_INSERT_READING, (*channel.owner, seq, *row))
+        except _REFUSALS as error:
+            self._quarantine(channel, seq, f"refused: {error}", orjson.dumps(row))
+            return False
+        return True
+
+    def _store_events(self, channel: _Channel, batch: Batch) -> None:
+        for seq, event in enumerate(batch.events, batch.first):
+            try:
+                self._connection.execute(_INSERT_EVENT, (*channel.owner, seq, *_event_values(event)))
+                self._act_on(channel, event)
+            except (Malformed, *_REFUSALS) as error:
+                self._quarantine(channel, seq, f"{event.kind} cannot be acted on: {error}", orjson.dumps(event))
+
+    def _compare(self, channel: _Channel, batch: Batch) -> None:
+        """Put aside what differs from what is stored under its number."""
+        query = _SELECT_READINGS if batch.readings else _SELECT_EVENTS
+        found = self._connection.execute(query, (*channel.owner, batch.first, batch.last))
+        stored = {seq: values for seq, *values in found}
+        records: Sequence[Sequence[object]] = batch.readings or [_event_values(event) for event in batch.events]
+        for seq, values in enumerate(records, batch.first):
+            if stored.get(seq) != list(values):
+                content = batch.readings or batch.events
+                self._quarantine(
+                    channel, seq, "another record has this number", orjson.dumps(content[seq - batch.first])
+                )
+
+    def _quarantine(self, channel: _Channel, seq: int, reason: str, record: bytes) -> None:
+        put = self._connection.execute(_QUARANTINE, (*channel.owner, seq, reason, record.decode()))
+        if put.rowcount:
+            self.quarantined += 1
+            _log.error("record %d of run %d, channel %d is put aside: %s", seq, *channel.owner, reason)
+
+    # -- what events mean ------------------------------------------------------------------------------------------
+
+    def _act_on(self, channel: _Channel, event: Event) -> None:
+        match event.kind:
+            case "run.started":
+                self._start_run(channel, event)
+            case "run.ended":
+                self._end_run(channel, event)
+            case "step.started":
+                channel.aggregates.step_started(read(StepStarted, event))
+            case "step.ended":
+                channel.aggregates.step_ended(read(StepEnded, event))
+
+    def _start_run(self, channel: _Channel, event: Event) -> None:
+        header = read_header(event)
+        values = (
+            header.station,
+            header.protocol_name,
+            header.protocol_title,
+            header.protocol_text,
+            header.protocol_hash,
+            header.cell_name,
+            orjson.dumps(header.cell).decode(),
+            header.operator,
+            orjson.dumps(header.instruments).decode(),
+            orjson.dumps(header.config).decode(),
+            orjson.dumps(header.inputs).decode(),
+            header.software_version,
+            header.simulated,
+            header.seed,
+            header.started_unix_second,
+        )
+        self._connection.execute(_START_RUN, (*values, channel.owner[0]))
+
+    def _end_run(self, channel: _Channel, event: Event) -> None:
+        end = read(RunEnded, event)
+        values = (end.state.value, end.reason, event.unix_time_second, channel.owner[0], RunState.RUNNING.value)
+        self._connection.execute(_END_RUN, values)
+        if end.state is RunState.COMPLETED:
+            channel.aggregates.run_completed()
+
+
+def _event_values(event: Event) -> tuple[str | float, ...]:
+    data = orjson.dumps(event.data).decode()
+    return (
+        event.kind,
+        event.unix_time_second,
+        event.test_time_second,
+        event.message,
+        event.severity.value,
+        data,
+    )
+
+
+_LOAD_WATERMARK = "SELECT seq FROM watermarks WHERE run_id = ? AND channel = ?"
+
+_SAVE_WATERMARK = """INSERT INTO watermarks (run_id, channel, seq) VALUES (?, ?, ?)
+ON CONFLICT (run_id, channel) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq"""
+
+_QUARANTINE = """INSERT INTO quarantine (run_id, channel, seq, reason, record) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (run_id, channel, seq, record) DO NOTHING"""
+
+_START_RUN = """UPDATE runs SET station = ?, protocol_name = ?, protocol_title = ?, protocol_text = ?,
+protocol_hash = ?, cell_name = ?, cell = ?, operator = ?, instruments = ?, config = ?, inputs = ?,
+software_version = ?, simulated = ?, seed = ?, started_unix_second = ? WHERE id = ?"""
+
+_END_RUN = "UPDATE runs SET state = ?, end_reason = ?, ended_unix_second = ? WHERE id = ? AND state = ?"

@@ -1,0 +1,229 @@
+"""SIGKILL of broker, recorder and producer, as processes of their own, in mid-stream: no record is lost or doubled.
+
+The moments are numbers of records, drawn from a seed that is printed. What counts is what the journal had.
+"""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import Self
+
+import orjson
+import pytest
+
+from labctl.engine.segment import parse
+from labctl.reading import COLUMNS, RunState
+from labctl.record.queries import Queries
+from labctl.record.recompute import recompute
+from labctl.record.schema import CYCLE_COLUMNS, STEP_COLUMNS
+from tests.laboratory import MosquittoBroker
+
+KILLS = 10
+ROWS = 2000
+PRODUCER = Path(__file__).with_name("producer.py")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PRODUCER.parent.parent.parent)}
+
+Payloads = dict[int, bytes]
+
+
+class EmbeddedBroker:
+    """The embedded broker as its own process; started again, it is where it was."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.bus = str(folder / "broker.json")
+        self.start()
+
+    def start(self) -> None:
+        self._process = start("-m", "labctl.bus", "--directory", str(self._folder))
+        first_line(self._process)
+
+    def kill(self) -> None:
+        kill(self._process)
+
+
+class Mosquitto(MosquittoBroker):
+    """Debian's broker, without persistence: it forgets as much as the embedded one."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.bus = f"mqtt://labctl:secret@127.0.0.1:{self.address.port}"
+
+
+class Lab:
+    """The processes of a laboratory, in one folder; a context manager that leaves none behind."""
+
+    def __init__(self, folder: Path, broker: EmbeddedBroker | Mosquitto) -> None:
+        self.journals = folder / "journals"
+        self.database = folder / "lab.db"
+        self.broker = broker
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            kill(process)
+        self.broker.kill()
+
+    def recorder(self) -> subprocess.Popen[bytes]:
+        process = start("-m", "labctl.record", "--database", str(self.database), "--bus", self.broker.bus)
+        self._processes.append(process)
+        first_line(process)
+        return process
+
+    def producer(self, rows: int) -> subprocess.Popen[bytes]:
+        process = start(str(PRODUCER), str(self.journals), self.broker.bus, str(rows))
+        self._processes.append(process)
+        return process
+
+
+def start(*arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, env=ENVIRONMENT)
+
+
+def first_line(process: subprocess.Popen[bytes]) -> bytes:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, f"{process.args} ended with {process.wait()}"
+    return line
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+def until(producer: subprocess.Popen[bytes], number: int) -> bool:
+    """Wait until the producer has come so far; False where it is done before."""
+    while (line := first_line(producer)) != b"done\n":
+        if int(line) >= number:
+            return True
+    return False
+
+
+@pytest.fixture
+def random() -> Random:
+    seed = SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    return Random(seed)
+
+
+def journalled(journals: Path) -> dict[str, Payloads]:
+    """What every journal on disk holds, read line by line without opening it as an owner would."""
+    found: dict[str, Payloads] = {}
+    for path in sorted(journals.glob("*/0/*.jsonl")):
+        entries = [parse(line + b"\n") for line in path.read_bytes().split(b"\n")[1:]]
+        found.setdefault(path.parent.parent.name, {}).update(entry for entry in entries if entry is not None)
+    return found
+
+
+def stored(database: Path) -> dict[str, Payloads]:
+    connection = sqlite3.connect(database)
+    found: dict[str, Payloads] = {uuid: {} for (uuid,) in connection.execute("SELECT uuid FROM runs")}
+    for uuid, seq, *values in connection.execute(
+        f"SELECT uuid, seq, {', '.join(COLUMNS)} FROM readings JOIN runs ON runs.id = run_id"
+    ):
+        assert seq not in found[uuid]
+        found[uuid][seq] = orjson.dumps(values)
+    for uuid, seq, *event, data in connection.execute(
+        "SELECT uuid, seq, kind, unix_time_second, test_time_second, message, severity, data"
+        " FROM events JOIN runs ON runs.id = run_id"
+    ):
+        assert seq not in found[uuid]
+        names = ("kind", "unix_time_second", "test_time_second", "message", "severity")
+        found[uuid][seq] = orjson.dumps({**dict(zip(names, event, strict=True)), "data": orjson.loads(data)})
+    connection.close()
+    return found
+
+
+def assert_whole(database: Path) -> None:
+    """Numbers are contiguous up to the watermark but for gaps, nothing was put aside, aggregates are true."""
+    connection = sqlite3.connect(database)
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert connection.execute("SELECT count(*) FROM quarantine").fetchone() == (0,)
+    with Queries(database) as queries:
+        for run in queries.runs():
+            gaps = [event.data for event in queries.events(run.id) if event.kind == "gap"]
+            burnt = {number for gap in gaps for number in range(gap["first"], gap["last"] + 1)}
+            numbers = set(stored(database)[run.uuid]) | burnt
+            assert numbers == set(range(1, queries.watermark(run.id) + 1))
+            assert run.state is not RunState.RUNNING
+    for (run_id,) in connection.execute("SELECT id FROM runs").fetchall():
+        steps, cycles = recompute(connection, run_id, 0)
+        assert rows(connection, "steps", STEP_COLUMNS, run_id) == steps
+        assert rows(connection, "cycles", CYCLE_COLUMNS, run_id) == cycles
+    connection.close()
+
+
+def rows(connection: sqlite3.Connection, table: str, columns: tuple[str, ...], run_id: int) -> list[dict[str, object]]:
+    found = connection.execute(f"SELECT {', '.join(columns)} FROM {table} WHERE run_id = ?", (run_id,))
+    return [dict(zip(columns, row, strict=True)) for row in found]
+
+
+def moments(random: Random) -> list[int]:
+    return sorted(random.sample(range(20, ROWS - 100), KILLS))
+
+
+def assert_everything_is_stored(lab: Lab, rows: int) -> None:
+    [records] = stored(lab.database).values()
+    assert len(records) == rows + 2
+    assert_whole(lab.database)
+    assert list(lab.journals.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_killed_recorder_loses_and_doubles_nothing(tmp_path: Path, random: Random) -> None:
+    with Lab(tmp_path, EmbeddedBroker(tmp_path / "run")) as lab:
+        recorder, producer = lab.recorder(), lab.producer(ROWS)
+        for moment in moments(random):
+            assert until(producer, moment)
+            kill(recorder)
+            recorder = lab.recorder()
+        assert not until(producer, ROWS)
+    assert_everything_is_stored(lab, ROWS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [EmbeddedBroker, Mosquitto])
+def test_a_killed_broker_loses_and_doubles_nothing(
+    tmp_path: Path, random: Random, kind: type[EmbeddedBroker | Mosquitto]
+) -> None:
+    if kind is Mosquitto and MosquittoBroker.executable is None:
+        pytest.skip("mosquitto is not installed (apt-get install mosquitto)")
+    with Lab(tmp_path, kind(tmp_path / "run")) as lab:
+        lab.recorder()
+        producer = lab.producer(ROWS)
+        for moment in moments(random):
+            assert until(producer, moment)
+            lab.broker.kill()
+            lab.broker.start()
+        assert not until(producer, ROWS)
+    assert_everything_is_stored(lab, ROWS)
+
+
+@pytest.mark.slow
+def test_a_killed_producer_loses_and_doubles_nothing_that_its_journal_had(tmp_path: Path, random: Random) -> None:
+    had: dict[str, Payloads] = {}
+    with Lab(tmp_path, EmbeddedBroker(tmp_path / "run")) as lab:
+        lab.recorder()
+        for moment in moments(random):
+            producer = lab.producer(ROWS)
+            assert until(producer, moment % 300)
+            kill(producer)
+            for run, payloads in journalled(lab.journals).items():
+                had.setdefault(run, {}).update(payloads)
+        producer = lab.producer(1)
+        assert not until(producer, ROWS)
+    found = stored(lab.database)
+    assert len(had) == KILLS
+    for run, payloads in had.items():
+        assert {seq: found[run][seq] for seq in payloads} == payloads
+    assert_whole(lab.database)
+    assert list(lab.journals.iterdir()) == []
