@@ -3,11 +3,11 @@
 import fcntl
 from pathlib import Path
 
-from labctl.errors import StorageError
+from labctl.errors import RefusedForSafety
 
 
 class FileLock:
-    """Hold an exclusive lock until `release`; raises StorageError while another process (or object) holds it.
+    """Hold an exclusive lock until `release`; raises RefusedForSafety while another process (or object) holds it.
 
     Args:
         path: the lock file; it is made where it is absent and stays where it is.
@@ -20,9 +20,9 @@ class FileLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
-            raise StorageError(
+            raise RefusedForSafety(
                 f"{what} is in use by another process, which holds {path}.",
-                "Two writers would damage it. Stop the other process, or wait until it has ended.",
+                "Two owners would hurt each other. Stop the other process, or wait until it has ended.",
             ) from None
 
     def release(self) -> None:

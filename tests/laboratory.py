@@ -76,20 +76,30 @@ def reading(number: int, cycle: int = 1, step: int = 1, step_id: int = 1) -> Rea
 
 
 def experiment(run: str, seed: int, steps: int = 12, rows: int = 40) -> Iterator[Record]:
-    """A run of random steps, two a cycle; every step begins with a row at the instant the one before ended."""
+    """A run of random steps, two a cycle; every step begins with a row at the instant the one before ended.
+
+    Before the first cycle the circuit is open and its voltage hidden, as while an operator is asked something.
+    """
     random = Random(seed)
     yield started(run)
     number = 0
-    for step in range(1, steps + 1):
-        cycle, step_id = (step + 1) // 2, 2 - step % 2
-        data = {"step_count": step, "step_id": step_id, "name": f"step {step_id}", "verb": "charge"}
-        yield Event("step.started", EPOCH + number, float(number), "Begins.", data={**data, "cycle_count": cycle})
+    yield Event("step.started", EPOCH, 0.0, "Asks.", data=_step(1, 9, "ask", 0))
+    hidden = dict(zip(COLUMNS, reading(0, 0, 1, 9).values, strict=True))
+    yield Reading(tuple({**hidden, "voltage_volt": None}.values()))
+    for step in range(2, steps + 2):
+        cycle, step_id = step // 2, 1 + step % 2
+        data = _step(step, step_id, "charge", cycle)
+        yield Event("step.started", EPOCH + number, float(number), "Begins.", data=data)
         for _ in range(random.randint(1, rows)):
             yield reading(number, cycle, step, step_id)
             number += 1
         number -= 1
         yield Event("step.ended", EPOCH + number, float(number), "Ends.", data={"step_count": step, "reason": "4.3 V"})
     yield ended(float(number))
+
+
+def _step(count: int, step_id: int, verb: str, cycle: int) -> dict[str, object]:
+    return {"step_count": count, "step_id": step_id, "name": f"step {step_id}", "verb": verb, "cycle_count": cycle}
 
 
 def batches(run: str, records: list[Record], size: int, first: int = 1, channel: int = 0) -> list[Batch]:

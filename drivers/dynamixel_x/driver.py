@@ -18,6 +18,7 @@ from drivers.dynamixel_x.registers import Registers
 from drivers.dynamixel_x.table import Item
 from labctl.clock import LabClock, Lock
 from labctl.errors import InstrumentError, InstrumentRefused, RefusedForSafety, WrongInstrument
+from labctl.fields import Angle, Duration, TorqueLimit
 from labctl.instrument import Features, Identity, Link, Range, RigReading, Role, SerialWire
 from labctl.instrument import Options as DriverOptions
 
@@ -43,17 +44,17 @@ class DynamixelX:
             id: of the servo on its bus.
             direction: rotation of the servo's horn, seen from its front, that tightens the screw.
             reduction: turns of the servo for one turn of the screw.
-            torque_limit: N·m at the screw that no protocol may exceed.
-            travel: rad that the screw may be turned away from where it stood at `connect`.
-            watchdog: seconds without a packet after which the servo stops by itself.
+            torque_limit: at the screw ("1 N m"), that no protocol may exceed.
+            travel: angle ("30 rad") that the screw may be turned away from where it stood at `connect`.
+            watchdog: time ("2.5 s") without a packet after which the servo stops by itself.
         """
 
         id: int = Field(default=1, ge=0, le=252)
         direction: Literal["clockwise", "counterclockwise"]
         reduction: float = Field(gt=0, allow_inf_nan=False)
-        torque_limit: float = Field(gt=0, allow_inf_nan=False)
-        travel: float = Field(gt=0, allow_inf_nan=False)
-        watchdog: float = Field(default=2.5, ge=0.1, le=127 * table.WATCHDOG_UNIT)
+        torque_limit: TorqueLimit
+        travel: Angle
+        watchdog: Duration = Field(default=2.5, ge=0.1, le=127 * table.WATCHDOG_UNIT)
 
     ROLE: ClassVar[Role] = Role.PRESSURE_RIG
     WIRE: ClassVar[SerialWire] = SerialWire(Packets(), baudrate=57600, timeout=0.5)
@@ -62,8 +63,8 @@ class DynamixelX:
     EXAMPLE: ClassVar[Mapping[str, object]] = {
         "direction": "clockwise",
         "reduction": 1.0,
-        "torque_limit": 1.0,
-        "travel": 30.0,
+        "torque_limit": "1 N m",
+        "travel": "30 rad",
     }
 
     def __init__(self, link: Link, options: Options, clock: LabClock) -> None:

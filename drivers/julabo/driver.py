@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from labctl.clock import LabClock
 from labctl.errors import GarbledReply, InstrumentRefused, OverRange, RefusedForSafety, WrongInstrument
+from labctl.fields import Temperature
 from labctl.instrument import (
     Executes,
     Features,
@@ -47,16 +48,14 @@ class Julabo:
     class Options(DriverOptions):
         """What bath liquid, hoses and cell allow, and whether an external Pt100 sits at the cell."""
 
-        minimum_celsius: float
-        maximum_celsius: float
+        minimum: Temperature
+        maximum: Temperature
         external_probe: bool = False
 
         @model_validator(mode="after")
         def _ordered(self) -> Self:
-            if not SENSIBLE.low <= self.minimum_celsius < self.maximum_celsius <= SENSIBLE.high:
-                raise ValueError(
-                    f"minimum_celsius must be below maximum_celsius, both from {SENSIBLE.low:g} to {SENSIBLE.high:g}"
-                )
+            if not SENSIBLE.low <= self.minimum < self.maximum <= SENSIBLE.high:
+                raise ValueError(f"minimum must be below maximum, both from {SENSIBLE.low:g} to {SENSIBLE.high:g}")
             return self
 
     ROLE: ClassVar[Role] = Role.THERMOSTAT
@@ -65,11 +64,11 @@ class Julabo:
     )
     FEATURES: ClassVar[Features] = Features(limits=Executes.INSTRUMENT)
     SIMULATOR: ClassVar[str] = "drivers.julabo.sim:Simulator"
-    EXAMPLE: ClassVar[Mapping[str, object]] = {"minimum_celsius": 5.0, "maximum_celsius": 80.0, "external_probe": True}
+    EXAMPLE: ClassVar[Mapping[str, object]] = {"minimum": "5 degC", "maximum": "80 degC", "external_probe": True}
 
     def __init__(self, link: Link, options: Options, clock: LabClock) -> None:
         self.poll_period = 5.0
-        self.temperature_range = Range(options.minimum_celsius, options.maximum_celsius)
+        self.temperature_range = Range(options.minimum, options.maximum)
         self.external_probe = options.external_probe
         self._link = link
         self._options = options
@@ -102,7 +101,7 @@ class Julabo:
             raise RefusedForSafety(
                 f"{self._link.name}: {celsius:g} °C is not within {self.temperature_range.low:g} °C to "
                 f"{self.temperature_range.high:g} °C.",
-                "Change the step, or minimum_celsius and maximum_celsius of this thermostat in config.toml.",
+                "Change the step, or minimum and maximum of this thermostat in config.toml.",
             )
         await self._command(f"out_sp_00 {celsius:.2f}")
         setpoint = await self._temperature("in_sp_00")

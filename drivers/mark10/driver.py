@@ -8,10 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field
-
 from labctl.clock import LabClock
 from labctl.errors import GarbledReply, InstrumentRefused, OverRange, WrongInstrument
+from labctl.fields import Capacity
 from labctl.instrument import Executes, Features, Identity, Lines, Link, Role, SerialWire
 from labctl.instrument import Options as DriverOptions
 
@@ -45,16 +44,16 @@ class Mark10:
     """Mark-10 Series 5 force gauge on one side of a rig."""
 
     class Options(DriverOptions):
-        """`capacity` in N, as on the gauge's label; `compression` is the sign that the gauge gives to compression."""
+        """`capacity` as on the gauge's label ("500 N"); `compression` is the sign that the gauge gives to compression."""
 
-        capacity: float = Field(gt=0, allow_inf_nan=False)
+        capacity: Capacity
         compression: Literal["positive", "negative"] = "positive"
 
     ROLE: ClassVar[Role] = Role.LOAD_CELL
     WIRE: ClassVar[SerialWire] = SerialWire(Lines(b"\r\n"), baudrate=115200, timeout=0.5)
     FEATURES: ClassVar[Features] = Features(limits=Executes.HOST)
     SIMULATOR: ClassVar[str] = "drivers.mark10.sim:Simulator"
-    EXAMPLE: ClassVar[Mapping[str, object]] = {"capacity": 500.0}
+    EXAMPLE: ClassVar[Mapping[str, object]] = {"capacity": "500 N"}
 
     def __init__(self, link: Link, options: Options, clock: LabClock) -> None:
         self.poll_period = 1.0

@@ -19,7 +19,14 @@ from labctl.reading import Severity
 
 POLLS_TO_SILENCE = 5
 SHORTEST_AGE = 2.0
+SAFE_ATTEMPTS = 5
+SAFE_RETRY = 1.0
+"""Seconds between two attempts to reach the safe state of an instrument that does not answer."""
 
+OnTick = Callable[[float], None]
+"""Lab time of a poll of the cycler, when every other poll due at that instant is done."""
+OnPoll = Callable[[str | None, float], None]
+"""Instrument (None: it gave no valid reading) and lab time of a poll: what the guard sees."""
 Tell = Callable[[str, str, Severity], None]
 """kind, message, severity: how a station tells what happens outside any step."""
 
@@ -53,9 +60,6 @@ class Station:
 
     Attributes:
         board: what they measured last.
-        on_tick: called after every poll of the cycler, when every other poll due at that instant is done.
-        on_poll: called after every successful poll of anything, for the guard.
-        tell: where incidents go.
     """
 
     def __init__(self, name: str, instruments: Instruments, clock: LabClock) -> None:
@@ -64,12 +68,18 @@ class Station:
         self.clock = clock
         self.board = Board()
         self.identities: dict[str, Identity] = {}
-        self.on_tick: Callable[[float], None] = lambda now: None
-        self.on_poll: Callable[[float], None] = lambda now: None
-        self.tell: Tell = lambda kind, message, severity: None
+        self.forget_run()
         self._failing: set[str] = set()
         self._pollers: list[asyncio.Task[None]] = []
         self._lay_out_board()
+
+    def follow_run(self, on_tick: OnTick, on_poll: OnPoll, tell: Tell) -> None:
+        """Report to a run from now on."""
+        self._on_tick, self._on_poll, self._tell = on_tick, on_poll, tell
+
+    def forget_run(self) -> None:
+        """Report to nobody; polling goes on."""
+        self.follow_run(lambda now: None, lambda instrument, now: None, lambda kind, message, severity: None)
 
     def _lay_out_board(self) -> None:
         parts, board = self.instruments, self.board
@@ -123,27 +133,27 @@ class Station:
     ) -> None:
         clock, count = self.clock, 0
         while True:
-            try:
-                await read()
-                if name in self._failing:
-                    self._recovered(name)
-            except InstrumentError as error:
-                self._failed(name, error)
-            self.on_poll(clock.now())
+            measured = await self._try(name, read)
+            self._on_poll(name if measured else None, clock.now())
             if ticks:
                 await clock.sleep_until(clock.now(), LATE)
-                self.on_tick(clock.now())
+                self._on_tick(clock.now())
             count = max(count + 1, int((clock.now() - begin) / period))  # periods that have passed are not made up for
             await clock.sleep_until(begin + count * period)
 
-    def _failed(self, name: str, error: InstrumentError) -> None:
-        if name not in self._failing:
-            self._failing.add(name)
-            self.tell("instrument.failed", str(error), Severity.WARNING)
-
-    def _recovered(self, name: str) -> None:
-        self._failing.discard(name)
-        self.tell("instrument.recovered", f"{self.name}/{name} answers again.", Severity.INFO)
+    async def _try(self, name: str, read: Callable[[], Awaitable[None]]) -> bool:
+        """Read an instrument; tell when it begins to fail and when it answers again."""
+        try:
+            await read()
+        except InstrumentError as error:
+            if name not in self._failing:
+                self._failing.add(name)
+                self._tell("instrument.failed", str(error), Severity.WARNING)
+            return False
+        if name in self._failing:
+            self._failing.discard(name)
+            self._tell("instrument.recovered", f"{self.name}/{name} answers again.", Severity.INFO)
+        return True
 
     async def _read_cycler(self) -> None:
         self.board.see_cell(await self.instruments.cycler.read(), self.clock.now())
@@ -166,7 +176,9 @@ class Station:
             self.board.gauges[CELL_TEMPERATURE].update(reading.external, now)
 
     async def make_safe(self, *, heaters_off: bool) -> tuple[str, ...]:
-        """Open the circuit first, then freeze the pressure, then stop heating where asked; every one is tried.
+        """Open the circuit first, then freeze the pressure, then stop heating where asked.
+
+        Every one is tried before any is tried again.
 
         Returns:
             A sentence for every instrument that did not confirm its safe state.
@@ -176,13 +188,20 @@ class Station:
         order += [(f"pressure_rig.{side}", rig.safe_state) for side, rig in parts.rigs.items()]
         if parts.thermostat is not None and heaters_off:
             order.append(("thermostat", parts.thermostat.safe_state))
-        unconfirmed = []
-        for name, act in order:
-            try:
-                await act()
-            except InstrumentError as error:
-                unconfirmed.append(f"{self.name}/{name} did not confirm its safe state: {error}")
-        return tuple(unconfirmed)
+        unconfirmed: dict[str, str] = {}
+        for attempt in range(SAFE_ATTEMPTS):
+            if attempt:
+                await self.clock.sleep(SAFE_RETRY)
+            unconfirmed.clear()
+            for name, act in order:
+                try:
+                    await act()
+                except InstrumentError as error:
+                    unconfirmed[name] = f"{self.name}/{name} did not confirm its safe state: {error}"
+            order = [(name, act) for name, act in order if name in unconfirmed]
+            if not order:
+                break
+        return tuple(unconfirmed.values())
 
 
 async def to_the_end(task: asyncio.Task[object]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import platform
+import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,6 +29,8 @@ from labctl.protocol.plan import Plan
 from labctl.reading import Event, Record, RunHeader
 from labctl.record.datapath import DataPath, Delivery, open_data_path
 
+LEFTOVER_PATIENCE = 2.0
+"""Seconds that a run waits at its end for what a dead process left; what then is not delivered waits for the next."""
 BACKLOG = (4000, 1000)
 """Records awaiting commit at which virtual time stops, and at which it goes on."""
 
@@ -83,6 +86,7 @@ async def conduct(experiment: Experiment, started: Callable[[Running], None]) ->
         await in_lab_time(clock, assembly.station.connect())
         async with _data(experiment) as (path, bus):
             running = _begin(experiment, assembly, clock, path, bus)
+            await running.delivery.durable()  # whatever happens from here on, the run is known
             started(running)
             outcome = await _execute(running)
             await running.delivery.close()
@@ -157,31 +161,35 @@ def all_simulated(config: Config, station: str) -> bool:
 
 @asynccontextmanager
 async def _data(experiment: Experiment) -> AsyncIterator[tuple[DataPath, str]]:
-    """Open the bus and the way to the database, and deliver first what a dead process left."""
+    """Open the bus and the way to the database; what a dead process left is delivered beside the run."""
     config, database = experiment.config, experiment.database
     process = Process(config.lab.site, platform.node() or "localhost")
     inside = config.storage.recorder == "inside"
     journals = database.with_name(database.name + ".journal")
-    async with AsyncExitStack() as stack:
-        bus, where = await stack.enter_async_context(_bus(config, process))
-        path = await stack.enter_async_context(open_data_path(bus, process, journals, database if inside else None))
-        for left in path.recover():
-            await left.close()
-        yield path, where
+    async with _bus(config, process) as (bus, where):
+        async with open_data_path(bus, process, journals, database if inside else None) as path:
+            leftovers = path.recover()
+            yield path, where
+            for left in leftovers:
+                await left.close(LEFTOVER_PATIENCE)
 
 
 @asynccontextmanager
 async def _bus(config: Config, process: Process) -> AsyncIterator[tuple[Bus, str]]:
-    """Connect to the configured broker, or start one; also yield what tells a person where it is."""
+    """Connect to the configured broker, or keep one running; also yield what tells a person where it is."""
     if config.bus.broker != "embedded":
         yield MqttBus(Address.parse(config.bus.broker), process.alive), config.bus.broker.rpartition("@")[2]
         return
-    broker = Broker(config.storage.folder / "run" / f"broker-{uuid.uuid4().hex[:8]}")
+    folder = config.storage.folder / "run" / f"broker-{uuid.uuid4().hex[:8]}"
+    broker = Broker(folder)
     address = await asyncio.to_thread(broker.start)
+    keeper = asyncio.create_task(broker.serve(), name="broker")
     try:
         yield MqttBus(address, process.alive), str(broker.runtime_file)
     finally:
-        await asyncio.to_thread(broker.stop)
+        keeper.cancel()
+        await asyncio.wait([keeper])
+        shutil.rmtree(folder)
 
 
 def _begin(experiment: Experiment, assembly: Assembly, clock: LabClock, path: DataPath, bus: str) -> Running:

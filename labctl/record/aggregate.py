@@ -42,8 +42,8 @@ class Span:
     row_count: int
     first: Row
     last: Row
-    min_voltage: float
-    max_voltage: float
+    min_voltage: float | None
+    max_voltage: float | None
 
     def gains(self) -> tuple[float, ...]:
         """Return charging and discharging capacity, charging and discharging energy."""
@@ -80,14 +80,16 @@ class _Table:
         for key, group in groupby(rows, self._key):
             stretch = list(group)
             begin, end = end, end + len(stretch)
-            low, high = min(map(_voltage, stretch)), max(map(_voltage, stretch))
+            if key == 0:
+                continue  # what comes before the first step or cycle belongs to none
             span = self._spans.get(key) or self._load(key)
             if span is None:
-                span = Span(seqs[begin], 0, 0, stretch[0], stretch[0], low, high)
+                span = Span(seqs[begin], 0, 0, stretch[0], stretch[0], None, None)
             self._spans[key] = span
             span.last_seq, span.last = seqs[end - 1], stretch[-1]
             span.row_count += len(stretch)
-            span.min_voltage, span.max_voltage = min(span.min_voltage, low), max(span.max_voltage, high)
+            seen = [v for v in (span.min_voltage, span.max_voltage, *map(_voltage, stretch)) if v is not None]
+            span.min_voltage, span.max_voltage = min(seen, default=None), max(seen, default=None)
 
     def changed(self) -> list[tuple[int, Span]]:
         """Return what is to be saved, and keep only the newest: the next rows most likely belong to it."""

@@ -10,7 +10,7 @@ from labctl.bus.base import Bus
 from labctl.bus.outbox import Outbox
 from labctl.bus.topics import Process, Station
 from labctl.engine.journal import Journal
-from labctl.errors import StorageError
+from labctl.errors import RefusedForSafety, StorageError
 from labctl.reading import Event, Record, RunState, Severity
 from labctl.record.recorder import Recorder
 from labctl.record.writer import Writer
@@ -160,7 +160,7 @@ class DataPath:
         for run, channel in Journal.leftovers(self._journals):
             try:
                 journal = Journal.open(self._journals, run, channel)
-            except StorageError as error:
+            except (StorageError, RefusedForSafety) as error:
                 _log.error("%s", error.sentence)
                 continue
             if journal.last == 0:

@@ -12,7 +12,7 @@ _SPANS = """
 WITH spans AS (
     SELECT {key} AS key, min(seq) AS first_seq, max(seq) AS last_seq, count(*) AS row_count,
            min(voltage_volt) AS min_voltage_volt, max(voltage_volt) AS max_voltage_volt
-    FROM readings WHERE run_id = :run AND channel = :channel GROUP BY {key}
+    FROM readings WHERE run_id = :run AND channel = :channel AND {key} > 0 GROUP BY {key}
 ), gains AS (
     SELECT spans.*, first.step_id, first.cycle_count,
            first.test_time_second AS start_test_time_second, last.test_time_second AS end_test_time_second,

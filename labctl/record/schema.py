@@ -76,7 +76,8 @@ _SPAN = """
 
 def _reading_column(name: str) -> str:
     kind = "INTEGER" if name in INTEGER_COLUMNS else "REAL"
-    return f"{name} {kind}{' NOT NULL' if name in CELL_COLUMNS else ''}"
+    required = name in CELL_COLUMNS and name != "voltage_volt"
+    return f"{name} {kind}{' NOT NULL' if required else ''}"
 
 
 _TABLES = (

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
-from labctl.sim.fields import Force, Length, Parameters, Stiffness, Stress, Torque
+from labctl.fields import Force, Length, Parameters, Stiffness, Stress, Torque
 from labctl.sim.sensor import gaussian
 
 Side = Literal["negative", "positive"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from labctl.sim.fields import Duration, Parameters, Power, Temperature
+from labctl.fields import Duration, Parameters, Power, Temperature
 
 _NEAR = 1e-9
 """K within which the bath counts as standing where the heater changes its regime."""

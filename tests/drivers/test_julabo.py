@@ -18,7 +18,7 @@ from labctl.link import MemoryLink, open_link
 from labctl.sim.bench import Bench, BenchParameters
 from labctl.sim.faults import Fault, Faulty, Garbage, half, silence
 
-OPTIONS = Julabo.Options(minimum_celsius=5, maximum_celsius=95, external_probe=True)
+OPTIONS = Julabo.Options(minimum=5.0, maximum=95.0, external_probe=True)
 IDENTITY = Identity("JULABO", "CRYOCOMPACT CF31", "", "5.0")
 STOPPED = [b"out_mode_05 0\r", b"status\r"]
 
@@ -107,7 +107,7 @@ async def test_safe_state_stops(rig: Rig) -> None:
 
 
 async def test_without_a_probe_none_is_asked_for(clock: VirtualClock) -> None:
-    rig = Rig(clock, Julabo.Options(minimum_celsius=5, maximum_celsius=95))
+    rig = Rig(clock, Julabo.Options(minimum=5.0, maximum=95.0))
     await rig.driver.connect()
     assert (await rig.driver.read()).external is None
     assert b"in_pv_02\r" not in rig.messages
@@ -137,7 +137,7 @@ async def test_manual_mode_is_seen_in_the_status_alone(rig: Rig) -> None:
 
 
 async def test_the_instruments_own_limits_are_reported(clock: VirtualClock) -> None:
-    rig = Rig(clock, Julabo.Options(minimum_celsius=5, maximum_celsius=300))
+    rig = Rig(clock, Julabo.Options(minimum=5.0, maximum=300.0))
     await rig.driver.connect()
     with pytest.raises(InstrumentRefused, match="-11 VALUE TOO LARGE") as refused:
         await rig.driver.set_temperature(250)
@@ -232,10 +232,10 @@ async def test_line_feed_alone_ends_a_reply(rig: Rig) -> None:
 
 
 def test_limits_must_be_given_and_ordered() -> None:
-    with pytest.raises(ValueError, match="minimum_celsius"):
+    with pytest.raises(ValueError, match="minimum"):
         Julabo.Options.model_validate({})
-    with pytest.raises(ValueError, match="must be below maximum_celsius"):
-        Julabo.Options(minimum_celsius=50, maximum_celsius=20)
+    with pytest.raises(ValueError, match="must be below maximum"):
+        Julabo.Options(minimum=50.0, maximum=20.0)
 
 
 @given(st.data())

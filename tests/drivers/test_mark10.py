@@ -35,7 +35,7 @@ class Stand:
     """A gauge on the negative side of a bench, with a tap on its wire."""
 
     clock: VirtualClock
-    options: Mark10.Options = field(default_factory=lambda: Mark10.Options(capacity=500))
+    options: Mark10.Options = field(default_factory=lambda: Mark10.Options(capacity=500.0))
     bench: Bench = field(init=False)
     simulator: Simulator = field(init=False)
     link: MemoryLink = field(init=False)
@@ -188,7 +188,7 @@ async def test_readings_as_the_manual_prints_them(stand: Stand, reply: bytes, ne
 
 
 async def test_inverted_polarity(clock: VirtualClock) -> None:
-    stand = Stand(clock, Mark10.Options(capacity=500, compression="negative"))
+    stand = Stand(clock, Mark10.Options(capacity=500.0, compression="negative"))
     await stand.driver.connect()
     true = stand.press(100.0)
     assert stand.simulator.receive(b"?C\r").startswith(b"-")
@@ -252,7 +252,7 @@ def test_any_reply_is_a_force_within_capacity_or_a_sentence(reply: bytes) -> Non
 
     async def attempt() -> float | InstrumentError:
         try:
-            return await Mark10(Canned(), Mark10.Options(capacity=500), VirtualClock(0.0)).read()
+            return await Mark10(Canned(), Mark10.Options(capacity=500.0), VirtualClock(0.0)).read()
         except InstrumentError as error:
             return error
 
@@ -323,7 +323,7 @@ def test_error_codes_of_the_simulator(stand: Stand, command: bytes, answer: byte
 )
 def test_resolution_is_that_of_the_data_sheet(capacity: float, unit: bytes, step: float) -> None:
     bench = Bench.of(BenchParameters(), seed=1)
-    simulator = Simulator(bench, "negative", Mark10.Options(capacity=capacity))
+    simulator = Simulator(bench, "negative", Mark10.Options(capacity=float(capacity)))
     simulator.receive(unit + b"\r")
     for hundredth in range(20):
         simulator.stuck = capacity * hundredth / 100
@@ -339,7 +339,7 @@ def test_the_same_instant_reads_the_same(clock: VirtualClock) -> None:
 
 async def test_driver_over_a_pseudo_terminal(served: Served) -> None:
     bench = Bench.of(BenchParameters(), seed=1)
-    options = Mark10.Options(capacity=500)
+    options = Mark10.Options(capacity=500.0)
     clock = RealClock()
     async with served(bench, Simulator(bench, "negative", options), "pty") as address:
         link = open_link(address, Mark10.WIRE, "A1/load_cell", clock, simulated=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from labctl.engine import journal as journal_module
 from labctl.engine.journal import Journal
 from labctl.engine.segment import parse, record_line
-from labctl.errors import StorageError
+from labctl.errors import RefusedForSafety, StorageError
 from labctl.reading import COLUMNS, Event, Reading
 from tests.laboratory import ended, new_run, reading, started
 
@@ -98,7 +98,7 @@ def test_a_living_owner_keeps_others_out(tmp_path: Path) -> None:
     run = new_run()
     journal = filled(tmp_path, run, 3)
     assert Journal.leftovers(tmp_path) == []
-    with pytest.raises(StorageError, match="in use by another process"):
+    with pytest.raises(RefusedForSafety, match="in use by another process"):
         Journal.open(tmp_path, run)
     journal.close()
     assert Journal.leftovers(tmp_path) == [(run, 0)]

@@ -13,7 +13,7 @@ from tests.laboratory import batches, ended, new_run, reading, started
 NAMES = ("charging_capacity_ah", "discharging_capacity_ah", "charging_energy_wh", "discharging_energy_wh")
 
 
-def row(number: int, cycle: int, voltage: float, *cumulative: float) -> Reading:
+def row(number: int, cycle: int, voltage: float | None, *cumulative: float) -> Reading:
     values = list(reading(number, cycle, step=number).values)
     values[COLUMNS.index("voltage_volt")] = voltage
     for name, value in zip(NAMES, cumulative, strict=True):
@@ -58,13 +58,25 @@ def test_a_cycle_is_its_last_row_minus_its_first(run_of_two_cycles: Path) -> Non
 
 def test_a_cycle_that_charged_nothing_has_no_efficiency(tmp_path: Path) -> None:
     run = new_run()
-    records: list[Record] = [started(run), row(0, 0, 3.0, 0, 0, 0, 0), row(9, 0, 2.9, 0, 0.001, 0, 0.002)]
+    records: list[Record] = [started(run), row(0, 1, 3.0, 0, 0, 0, 0), row(9, 1, 2.9, 0, 0.001, 0, 0.002)]
     writer = Writer(tmp_path / "lab.db")
     writer.apply(batches(run, records, 10))
     writer.close()
     with Queries(tmp_path / "lab.db") as queries:
         [cycle] = queries.cycles(1)
     assert (cycle.coulombic_efficiency, cycle.energy_efficiency) == (None, None)
+
+
+def test_what_comes_before_the_first_cycle_is_no_cycle_and_a_hidden_voltage_no_extreme(tmp_path: Path) -> None:
+    run = new_run()
+    records: list[Record] = [started(run), row(5, 0, 3.0, 0, 0, 0, 0), row(9, 1, None, 0, 0, 0, 0)]
+    records += [row(10, 1, 3.1, 0.001, 0, 0.003, 0), row(11, 1, None, 0.001, 0, 0.003, 0)]
+    writer = Writer(tmp_path / "lab.db")
+    writer.apply(batches(run, records, 2))
+    writer.close()
+    with Queries(tmp_path / "lab.db") as queries:
+        [cycle] = queries.cycles(1)
+    assert (cycle.cycle_count, cycle.min_voltage_volt, cycle.max_voltage_volt) == (1, 3.1, 3.1)
 
 
 def test_upkeep_does_not_grow_with_the_run(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_events_steps_and_readings_are_typed(queries: Queries) -> None:
     assert events[0].kind == "run.started"
     assert events[0].severity is Severity.INFO
     assert events[0].data["run"] == FIRST
-    assert [step.step_count for step in queries.steps(1)] == list(range(1, 13))
+    assert [step.step_count for step in queries.steps(1)] == list(range(1, 14))
     assert queries.readings(2) == [(2, *reading(2).values), (3, *reading(3).values)]
     assert queries.readings(2, ("voltage_volt",), after=2) == [(3, reading(3).values[COLUMNS.index("voltage_volt")])]
     assert len(queries.readings(1, limit=5)) == 5

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labctl.bus.codec import Batch, Watermark
-from labctl.errors import StorageError
+from labctl.errors import RefusedForSafety, StorageError
 from labctl.reading import COLUMNS, Event, Reading, Record
 from labctl.record.recompute import recompute
 from labctl.record.schema import CYCLE_COLUMNS, STEP_COLUMNS
@@ -71,7 +71,7 @@ def test_a_run_is_stored_with_its_header_its_steps_its_cycles_and_its_end(databa
     assert select(database, "SELECT seq FROM watermarks") == [(len(records),)]
     assert select(database, "SELECT count(*), min(complete) FROM cycles") == [(6, 1)]
     assert select(database, "SELECT name, verb, end_reason FROM steps WHERE step_count = 2") == [
-        ("step 2", "charge", "4.3 V")
+        ("step 1", "charge", "4.3 V")
     ]
     assert writer.quarantined == 0
 
@@ -125,7 +125,7 @@ def test_another_record_with_a_known_number_is_put_aside_once_and_told(
 @pytest.mark.parametrize(
     ("column", "value", "reason"),
     [
-        ("voltage_volt", None, "NOT NULL constraint failed: readings.voltage_volt"),
+        ("current_ampere", None, "NOT NULL constraint failed: readings.current_ampere"),
         ("cycle_count", 1.5, "cannot store REAL value in INTEGER column readings.cycle_count"),
         ("step_count", 2**63, "Python int too large"),
     ],
@@ -233,7 +233,7 @@ def test_a_disk_that_fills_up_in_mid_transaction_leaves_nothing_half_done(databa
 
 
 def test_one_database_has_one_writer(database: Path, writer: Writer) -> None:
-    with pytest.raises(StorageError, match="in use by another process"):
+    with pytest.raises(RefusedForSafety, match="in use by another process"):
         Writer(database)
 
 

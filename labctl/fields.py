@@ -1,5 +1,6 @@
-"""Fields of a simulation's parameters: with their unit in config.toml ("14 mg/cm2"), floats in SI in code."""
+"""Fields of config.toml that are written with their unit ("500 N") and are floats in SI in code."""
 
+from math import isfinite
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -11,7 +12,7 @@ def _in_si(dimension: Dimension) -> BeforeValidator:
     written = Written((dimension,))
 
     def read(value: object) -> float:
-        return value if isinstance(value, float) else float(written.read(value))
+        return value if isinstance(value, float) and isfinite(value) else float(written.read(value))
 
     return BeforeValidator(read)
 
@@ -31,3 +32,7 @@ Stress = Annotated[float, _in_si(Dimension.PRESSURE), Field(ge=0)]
 Stiffness = Annotated[float, _in_si(Dimension.STIFFNESS), Field(gt=0)]
 Power = Annotated[float, _in_si(Dimension.POWER), Field(ge=0)]
 Temperature = Annotated[float, _in_si(Dimension.TEMPERATURE)]
+Angle = Annotated[float, _in_si(Dimension.ANGLE), Field(gt=0)]
+Capacity = Annotated[float, _in_si(Dimension.FORCE), Field(gt=0)]
+"""The largest force of a load cell."""
+TorqueLimit = Annotated[float, _in_si(Dimension.TORQUE), Field(gt=0)]
