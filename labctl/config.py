@@ -254,4 +254,7 @@ def _own_keys(error: ValidationError, driver: Driver, source: Source, path: KeyP
                 "unknown-key", source.key(here), f'"{key}" is no key of {driver.name}{hint}', f"Its keys: {known}."
             )
         else:
-            yield Finding("value", source.value(here), f"{key}: {detail['msg'][:1].lower()}{detail['msg'][1:]}", "")
+            cause = detail.get("ctx", {}).get("error")
+            reason = cause.sentence if isinstance(cause, WordingError) else f"{key}: {detail['msg']}"
+            remedy = f"{cause.remedy[:1].upper()}{cause.remedy[1:]}." if isinstance(cause, WordingError) else ""
+            yield Finding("value", source.value(here), reason, remedy)

@@ -35,6 +35,15 @@ class LabctlError(Exception):
         return f"{self.sentence}\n  {self.remedy}" if self.remedy else self.sentence
 
 
+def first_of(errors: BaseExceptionGroup[LabctlError]) -> LabctlError:
+    """Return one error of a group: what went wrong first drags the others along."""
+    first: BaseException = errors
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    assert isinstance(first, LabctlError)
+    return first
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where in a file something stands; line and column count from 1, columns in characters (not bytes)."""

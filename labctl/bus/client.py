@@ -42,6 +42,7 @@ class MqttBus:
         self._up = asyncio.Event()
         self._publishing: set[asyncio.Timeout] = set()
         self._subscriptions: list[tuple[str, Receive]] = []
+        self._receivers: dict[str, list[Receive]] = {}
         self._retained: dict[str, bytes] = {}
 
     async def serve(self) -> None:
@@ -81,6 +82,7 @@ class MqttBus:
     async def subscribe(self, pattern: str, receive: Receive) -> None:
         """Subscribe now, if there is a connection, and at each new one."""
         self._subscriptions.append((pattern, receive))
+        self._receivers.clear()
         if self._client is not None:
             with suppress(aiomqtt.MqttError):
                 await self._subscribe(self._client, pattern)
@@ -88,6 +90,7 @@ class MqttBus:
     async def unsubscribe(self, pattern: str, receive: Receive) -> None:
         """End a subscription; a hung broker is not waited for."""
         self._subscriptions.remove((pattern, receive))
+        self._receivers.clear()
         if self._client is not None and all(pattern != other for other, _ in self._subscriptions):
             with suppress(aiomqtt.MqttError):
                 await _answer(self._client.unsubscribe(pattern, timeout=_PATIENCE_AT_THE_END))
@@ -157,9 +160,12 @@ class MqttBus:
     def _dispatch(self, message: aiomqtt.Message) -> None:
         topic = message.topic.value
         payload = message.payload if isinstance(message.payload, bytes) else b""
-        for pattern, receive in self._subscriptions:
-            if matches(pattern, topic):
-                receive(topic, payload)
+        receivers = self._receivers.get(topic)
+        if receivers is None:  # found once for each topic: hundreds of runs subscribe, each to its own watermarks
+            receivers = [receive for pattern, receive in self._subscriptions if matches(pattern, topic)]
+            self._receivers[topic] = receivers
+        for receive in receivers:
+            receive(topic, payload)
 
     async def _say_goodbye(self, client: aiomqtt.Client) -> None:
         """Say what the will would have said, which an orderly end does not send; do not wait for a hung broker."""

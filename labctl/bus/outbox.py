@@ -78,7 +78,7 @@ class Outbox:
             elif self._sent > self.committed and host_monotonic() - self._last_progress > self._patience:
                 self.resends += 1
                 self._begin_again()
-            room = WINDOW - (self._sent - self.committed)
+            room = min(WINDOW - (self._sent - self.committed), self._source.durable - self._sent)
             entries = self._source.read(self._sent, min(BATCH, room)) if room > 0 else []
             if not entries:
                 await self._wait_for_news()

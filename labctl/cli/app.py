@@ -62,9 +62,7 @@ def run() -> int:
     from labctl.errors import InvalidInput, LabctlError
 
     try:
-        app(standalone_mode=False)
-    except typer.Exit as leave:
-        return leave.exit_code
+        status = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except USAGE_ERROR as error:
@@ -77,4 +75,4 @@ def run() -> int:
     except LabctlError as error:
         typer.echo(f"error: {error}", err=True)
         return error.exit_code
-    return 0
+    return status or 0  # a command that leaves with typer.Exit returns its status

@@ -66,7 +66,7 @@ def _line(running: "Running") -> Text:
     run, board, now = running.run, running.assembly.station.board, running.clock.now()
     progress, cell = run.progress, board.fresh_cell(now)
     step = progress.step
-    parts = [f"step {step.id} {step.name}" if step is not None else "starting"]
+    parts = [f"step {step.id} {step.name}" if step is not None else "ended" if progress.step_count else "starting"]
     if progress.cycles:
         parts.append(f"cycle {progress.cycle}/{progress.cycles}")
     if cell is not None:

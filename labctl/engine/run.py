@@ -18,7 +18,7 @@ from labctl.engine.pressure import PressureControl
 from labctl.engine.rows import RowWriter
 from labctl.engine.station import Station, to_the_end
 from labctl.engine.verbs import Verbs
-from labctl.errors import InstrumentError, InstrumentLost, LabctlError, LimitTripped, StepFailed
+from labctl.errors import InstrumentError, InstrumentLost, LabctlError, LimitTripped, StepFailed, first_of
 from labctl.instrument import Range
 from labctl.protocol.plan import (
     Branch,
@@ -122,7 +122,7 @@ class Run:
         try:
             outcome = await self._outcome()
         except asyncio.CancelledError:
-            outcome = STOPPED
+            outcome = Outcome(RunState.FAILED, "The run was cut off by the process around it.")
             raise
         finally:
             heat = self._trip is not None and self._trip.heat
@@ -147,7 +147,7 @@ class Run:
                     self._halt()
                 walker.add_done_callback(lambda _: [control.cancel() for control in controls])
         except* LabctlError as errors:
-            failed = _first(errors)
+            failed = first_of(errors)
         if self._stopped:
             return STOPPED
         if failed is not None:
@@ -364,12 +364,6 @@ class Run:
     def commanded(self) -> Pressure | None:
         """The pressure step in force."""
         return self._verbs.pressure
-
-
-def _first(errors: BaseExceptionGroup[LabctlError]) -> LabctlError:
-    for error in errors.exceptions:
-        return _first(error) if isinstance(error, BaseExceptionGroup) else error
-    raise ValueError("an exception group holds at least one exception")
 
 
 def _severity(state: RunState) -> Severity:

@@ -22,7 +22,8 @@ from labctl.config import SIMULATED, Config
 from labctl.engine.operator import Operator
 from labctl.engine.run import Outcome, Run
 from labctl.engine.station import to_the_end
-from labctl.errors import RefusedForSafety
+from labctl.errors import LabctlError, RefusedForSafety, first_of
+from labctl.filelock import FileLock
 from labctl.lab.assemble import Assembly, assemble, memory_links, wired_links
 from labctl.lab.simulators import controlling, simulators
 from labctl.protocol.plan import Plan
@@ -88,9 +89,10 @@ async def conduct(experiment: Experiment, started: Callable[[Running], None]) ->
             running = _begin(experiment, assembly, clock, path, bus)
             await running.delivery.durable()  # whatever happens from here on, the run is known
             started(running)
-            outcome = await _execute(running)
-            await running.delivery.close()
-            return outcome
+            try:
+                return await _execute(running)
+            finally:
+                await running.delivery.close()
 
 
 async def in_lab_time(clock: LabClock, work: Coroutine[Any, Any, Any]) -> None:
@@ -100,6 +102,8 @@ async def in_lab_time(clock: LabClock, work: Coroutine[Any, Any, Any]) -> None:
 
 async def _execute(running: Running) -> Outcome:
     station = running.assembly.station
+    failed: LabctlError | None = None
+    outcome: Outcome | None = None
     try:
         async with asyncio.TaskGroup() as group:
             station.start(group)
@@ -107,9 +111,14 @@ async def _execute(running: Running) -> Outcome:
                 outcome = await running.run.execute()
             finally:
                 station.stop()
+    except* LabctlError as errors:
+        failed = first_of(errors)
     finally:
         # Nobody watches the station after this: heating stops, too.
         await in_lab_time(running.clock, station.make_safe(heaters_off=True))
+    if outcome is None:
+        assert failed is not None
+        raise failed
     return outcome
 
 
@@ -124,6 +133,7 @@ async def _laboratory(experiment: Experiment) -> AsyncIterator[tuple[Assembly, L
             make, _ = memory_links(config, station, clock, pace.seed)
         elif all_simulated(config, station):
             folder = config.storage.folder
+            stack.callback(_hold_station(folder, station).release)
             served = await stack.enter_async_context(simulators(experiment.config_path, station, pace.seed, folder))
             controller = await stack.enter_async_context(controlling(served))
             clock = VirtualClock(host_unix(), pace.speed)
@@ -135,11 +145,19 @@ async def _laboratory(experiment: Experiment) -> AsyncIterator[tuple[Assembly, L
                     f"Station {station} has real instruments, whose time cannot be hurried.",
                     "Leave --speed out, or use --simulate.",
                 )
+            stack.callback(_hold_station(config.storage.folder, station).release)
             clock = RealClock()
             make = wired_links(station, clock, {})
         assembly = assemble(config, station, clock, make)
         stack.push_async_callback(assembly.close)
         yield assembly, clock
+
+
+def _hold_station(folder: Path, station: str) -> FileLock:
+    """Refuse a second process on the same station: two would give its instruments contrary commands."""
+    lock = folder / "run" / f"station-{station}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(lock, f"Station {station}")
 
 
 def all_simulated(config: Config, station: str) -> bool:

@@ -127,7 +127,11 @@ class Controller:
     async def follow(self, instant: float) -> None:
         """Bring the simulators to an instant of this run's lab time, which began at the bench's time then."""
         self._writer.write(b"%.9f\n" % (self._zero + instant))
-        if not await self._reader.readline():
+        try:
+            reached = await self._reader.readline()
+        except OSError:
+            reached = b""
+        if not reached:
             raise SimulatorFailed(
                 f"The simulators of station {self._served.station} broke off in the middle of a run.",
                 "Start them again; the run cannot go on, because its cell is gone.",

@@ -278,7 +278,7 @@ async def test_a_second_cancellation_does_not_interrupt_the_safe_state() -> None
                 await task
             assert lab.bench.cell.current == 0.0
             station.stop()
-    assert lab.events[-1].data["state"] == "stopped"
+    assert lab.events[-1].data["state"] == "failed"
 
 
 async def test_the_same_seed_gives_the_same_rows_and_another_seed_others() -> None:

@@ -1,0 +1,124 @@
+"""config.toml: the sentence a user gets for each thing that can be wrong with it, and what it stands for when right."""
+
+from pathlib import Path
+
+import pytest
+
+from labctl.config import Config, find, load
+from labctl.errors import ConfigError, RefusedForSafety
+from labctl.lab.abilities import abilities
+from labctl.lab.experiment import all_simulated
+from tests.stations import CONFIG
+
+TEXT = CONFIG.read_text()
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def refusal(tmp_path: Path, text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, text))
+    assert caught.value.exit_code == 3
+    return str(caught.value).replace(str(tmp_path), "")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('"keithley-2450"', '"keithly-2450"', 'There is no driver "keithly-2450".\n'),
+        ('"keithley-2450"', '"keithly-2450"', 'Did you mean "keithley-2450"? Installed: dynamixel-x, julabo,'),
+        ('driver    = "keithley-2450"', 'driver    = "mark10"', "mark10 is a load cell, not a cycler"),
+        ('capacity = "500 N"', "capacity = 500", "500 is a bare number where a force belongs"),
+        ('capacity = "500 N"', 'capacity = "500 V"', '"500 V" is a voltage, not a force'),
+        ('capacity = "500 N"\n', "", 'mark10 lacks "capacity", which has no default'),
+        ("four_wire = true", "for_wire = true", '"for_wire" is no key of keithley-2450 (did you mean "four_wire"?)'),
+        ('current           = "10 mA"', 'current           = "10 mV"', '"10 mV" is a voltage, not a current'),
+        ('voltage           = ["0 V", "5 V"]', 'voltage           = ["5 V", "0 V"]', '"5 V" is not below "0 V"'),
+        ('preset = "nmc83-li"', 'preset = "nmc84-li"', "there is no simulated cell"),
+        ("[bus]", "[buss]", '"buss" is unknown here (did you mean "bus"?)'),
+        ('schema = "1"', 'schema = "2"', '"2" is not possible for schema'),
+        ('poll      = "1 s"', 'poll      = "-1 s"', "negative"),
+        ('broker = "embedded"', 'broker = "http://x"', '"http://x"'),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, old: str, new: str, sentence: str) -> None:
+    assert old in TEXT
+    told = refusal(tmp_path, TEXT.replace(old, new, 1))
+    assert sentence.strip() in told
+    assert told.startswith("/config.toml:")
+
+
+def test_every_error_is_told_at_once(tmp_path: Path) -> None:
+    told = refusal(tmp_path, TEXT.replace("four_wire = true", "for_wire = true").replace('"500 N"', '"500 V"'))
+    assert told.count("error[") == 5
+
+
+def test_a_missing_file_and_a_missing_station(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        load(tmp_path / "none.toml")
+    config = load(CONFIG)
+    with pytest.raises(ConfigError, match='there is no station "B7"') as caught:
+        config.station("B7")
+    assert "Stations here: A1, A2, A3." in str(caught.value)
+
+
+def test_a_poll_that_is_too_slow_for_the_driver_is_refused(tmp_path: Path) -> None:
+    config = load(write(tmp_path, TEXT.replace('poll      = "1 s"', 'poll      = "30 s"', 1)))
+    with pytest.raises(ConfigError, match="30 s is too slow: this driver must be polled every 1 s or faster"):
+        abilities(config, "A1")
+
+
+def test_a_servo_does_not_turn_a_simulated_press(tmp_path: Path) -> None:
+    press = '[station.A1.simulation.rig]\nkind = "press"\nforce = "10 kN"\n'
+    assert "the simulated rig of this station is a press" in refusal(tmp_path, TEXT + press)
+
+
+def test_simulated_and_real_instruments_are_not_mixed(tmp_path: Path) -> None:
+    assert all_simulated(load(CONFIG), "A1")
+    mixed = load(
+        write(tmp_path, TEXT.replace('address   = "sim://"', 'address   = "TCPIP::192.0.2.7::5025::SOCKET"', 1))
+    )
+    with pytest.raises(
+        RefusedForSafety, match=r"mixes simulated instruments \(load_cell.negative.*with real ones \(cycler\)"
+    ):
+        all_simulated(mixed, "A1")
+
+
+def test_abilities_come_from_drivers_and_limits() -> None:
+    found = abilities(load(CONFIG), "A1")
+    assert found.actuated == ("negative",)
+    assert found.measured == (("negative", 500.0), ("positive", 50.0))
+    assert found.external_probe
+    assert found.current_limit == 0.01
+    assert (found.pressure_negative_limit.low, found.pressure_negative_limit.high) == (0.0, 5e6)
+    assert found.torque == pytest.approx(1.0, rel=0.01)
+
+
+def test_the_configuration_that_applies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    assert find() == Path("config.toml")
+    (tmp_path / "home" / "labctl").mkdir(parents=True)
+    users = tmp_path / "home" / "labctl" / "config.toml"
+    users.write_text(TEXT)
+    assert find() == users
+    (tmp_path / "config.toml").write_text(TEXT)
+    assert find() == Path("config.toml")
+    monkeypatch.setenv("LABCTL_CONFIG", "/elsewhere.toml")
+    assert find() == Path("/elsewhere.toml")
+
+
+def test_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def folder(config: Config) -> Path:
+        return config.storage.folder
+
+    monkeypatch.delenv("LABCTL_DATA", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert folder(load(CONFIG)) == tmp_path / "labctl"
+    assert folder(load(write(tmp_path, TEXT.replace('data = ""', 'data = "/srv/lab"')))) == Path("/srv/lab")
+    monkeypatch.setenv("LABCTL_DATA", str(tmp_path / "x"))
+    assert folder(load(CONFIG)) == tmp_path / "x"
