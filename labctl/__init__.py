@@ -1,3 +1,3 @@
-"""labctl runs a battery laboratory: a protocol file becomes a plan, a plan drives instruments, readings reach the database."""
+"""labctl runs a battery laboratory: from a protocol file over instruments to the database."""
 
 __version__ = "0.1.0"

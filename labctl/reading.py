@@ -23,9 +23,11 @@ CELL_COLUMNS = (
     "charging_energy_wh",
     "discharging_energy_wh",
 )
-"""Always present, but for the voltage, which is None while an open output relay hides the terminals. Capacities and energies are cumulative since the start of the run and never reset; step_count numbers
-the executed steps of a run from 1, step_id the step of the plan; cycle_count belongs to the cell and is 0 before its
-first cycle."""
+"""Always present, but for the voltage, which is None while an open output relay hides the terminals.
+
+Capacities and energies are cumulative since the start of the run and never reset; step_count numbers the executed steps
+of a run from 1, step_id the step of the plan; cycle_count belongs to the cell and is 0 before its first cycle.
+"""
 
 AUXILIARIES = (
     "negative_pressure_pa",

@@ -53,14 +53,13 @@ def test_no_test_sleeps_longer_than_fifty_milliseconds() -> None:
 
 def test_nothing_depends_on_what_lies_beside_the_project() -> None:
     shared = "/".join(["..", "shared"])
-    names = [line for line in _lines(re.escape(shared), "labctl", "drivers")]
-    assert names == []
+    assert _lines(re.escape(shared), "labctl", "drivers") == []
 
 
 def test_heavy_libraries_are_not_imported_before_they_are_needed() -> None:
     code = (
         "import sys; from labctl.cli.app import run; sys.argv = ['labctl', '--help']; run();"
-        "heavy = {'textual', 'numpy', 'pint', 'pydantic', 'pyvisa', 'serial', 'aiomqtt', 'sqlite_utils', 'tree_sitter'};"
+        "heavy = {'textual', 'numpy', 'pint', 'pydantic', 'pyvisa', 'serial', 'aiomqtt', 'sqlite_utils'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -68,9 +67,5 @@ def test_heavy_libraries_are_not_imported_before_they_are_needed() -> None:
 
 
 def test_every_file_says_in_its_first_line_what_it_is_for() -> None:
-    silent = []
-    for folder in ("labctl", "drivers"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            if not path.read_text().startswith('"""'):
-                silent.append(str(path.relative_to(ROOT)))
-    assert silent == []
+    files = [path for folder in ("labctl", "drivers") for path in sorted((ROOT / folder).rglob("*.py"))]
+    assert [str(path.relative_to(ROOT)) for path in files if not path.read_text().startswith('"""')] == []

@@ -44,7 +44,7 @@ class Mark10:
     """Mark-10 Series 5 force gauge on one side of a rig."""
 
     class Options(DriverOptions):
-        """`capacity` as on the gauge's label ("500 N"); `compression` is the sign that the gauge gives to compression."""
+        """`capacity` is on the gauge's label ("500 N"); `compression` is the sign that it gives to compression."""
 
         capacity: Capacity
         compression: Literal["positive", "negative"] = "positive"

@@ -184,12 +184,13 @@ async def _data(experiment: Experiment) -> AsyncIterator[tuple[DataPath, str]]:
     process = Process(config.lab.site, platform.node() or "localhost")
     inside = config.storage.recorder == "inside"
     journals = database.with_name(database.name + ".journal")
-    async with _bus(config, process) as (bus, where):
-        async with open_data_path(bus, process, journals, database if inside else None) as path:
-            leftovers = path.recover()
-            yield path, where
-            for left in leftovers:
-                await left.close(LEFTOVER_PATIENCE)
+    async with AsyncExitStack() as stack:
+        bus, where = await stack.enter_async_context(_bus(config, process))
+        path = await stack.enter_async_context(open_data_path(bus, process, journals, database if inside else None))
+        leftovers = path.recover()
+        yield path, where
+        for left in leftovers:
+            await left.close(LEFTOVER_PATIENCE)
 
 
 @asynccontextmanager

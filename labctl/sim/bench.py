@@ -9,8 +9,8 @@ from typing import Annotated, Any, Protocol, Self
 
 from pydantic import Discriminator, Tag
 
-from labctl.sim.cell import Cell
 from labctl.fields import Parameters
+from labctl.sim.cell import Cell
 from labctl.sim.presets import CellChoice
 from labctl.sim.rig import Press, PressParameters, Rig, RigParameters, ScrewRig
 from labctl.sim.room import Room, RoomParameters

@@ -10,8 +10,8 @@ from math import pi
 
 from pydantic import field_validator
 
-from labctl.sim import ocv
 from labctl.fields import Length, Loading, Parameters
+from labctl.sim import ocv
 from labctl.sim.parameters import CellParameters
 
 _DIE_10_MM = pi * 0.005**2

@@ -16,7 +16,7 @@ Labctl = Callable[..., tuple[int, str, str]]
 
 QUICK = (
     HEAD
-    + '[[step]]\nrest = "5 min"\n[[step]]\ncounts = "cycle"\nrepeat = 1\ndo = [ { charge = "C/5", until = "10 min" } ]\n'
+    + '[[step]]\nrest = "5 min"\n[[step]]\ncounts = "cycle"\nrepeat = 1\ndo = [{charge = "C/5", until = "10 min"}]\n'
 )
 
 

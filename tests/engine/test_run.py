@@ -1,6 +1,7 @@
 """Runs on a simulated station: the verbs, loops, branches, cut-offs, records and ends of a plan."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -51,10 +52,11 @@ async def test_rows_are_due_by_interval_and_at_every_boundary() -> None:
 
 async def test_a_voltage_delta_makes_rows_where_the_voltage_moves() -> None:
     async with laboratory() as lab:
-        steps = '[[step]]\ncharge = "C/10"\nuntil = "3.8 V"\ntimeout = "4 h"\nrecord = { interval = "1 h", voltage = "20 mV" }\n'
+        steps = '[[step]]\ncharge = "C/10"\nuntil = "3.8 V"\ntimeout = "4 h"\n'
+        steps += 'record = { interval = "1 h", voltage = "20 mV" }\n'
         await lab.run(steps)
     voltages = [row["voltage_volt"] for row in lab.rows if row["step_id"] == 1]
-    moves = [abs(b - a) for a, b in zip(voltages, voltages[1:], strict=False) if a is not None and b is not None]
+    moves = [abs(b - a) for a, b in pairwise(voltages) if a is not None and b is not None]
     assert len(moves) > 5
     assert min(moves[:-1]) >= 0.02
 
