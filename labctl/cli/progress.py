@@ -10,11 +10,14 @@ from rich.text import Text
 
 from labctl.cli.tables import duration
 from labctl.clock import host_monotonic, host_sleep
+from labctl.engine.board import BATH, FORCE_GAUGE
+from labctl.protocol.plan import SIDES
 
 if TYPE_CHECKING:
     from labctl.lab.experiment import Running
 
 REPAINT = 0.25
+STEP_WIDTH = 26
 LINE_PERIOD = 5.0
 """Host seconds between two lines where nobody sees a repaint."""
 
@@ -26,6 +29,8 @@ class Progress:
         self._console = console
         self._task: asyncio.Task[None] | None = None
         self._running: Running | None = None
+        self._said = -1
+        """Step count of the last line that was printed."""
 
     def follow(self, running: "Running") -> None:
         """Begin to show a run."""
@@ -42,7 +47,7 @@ class Progress:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-            if not self._console.is_terminal:
+            if not self._console.is_terminal and self._said != self._running.run.progress.step_count:
                 self._console.print(_line(self._running), soft_wrap=True)
 
     async def _repaint(self, running: "Running") -> None:
@@ -52,31 +57,37 @@ class Progress:
                 live.update(_line(running), refresh=True)
 
     async def _say(self, running: "Running") -> None:
-        said, last = -1, -LINE_PERIOD
+        last = -LINE_PERIOD
         while True:
             count = running.run.progress.step_count
-            if count != said or host_monotonic() - last >= LINE_PERIOD:
-                said, last = count, host_monotonic()
+            if count != self._said or host_monotonic() - last >= LINE_PERIOD:
+                self._said, last = count, host_monotonic()
                 self._console.print(_line(running), soft_wrap=True)
             await host_sleep(REPAINT)
 
 
 def _line(running: "Running") -> Text:
-    """Step, cycle, V, I, pressures, temperature, time left."""
+    """Step, cycle, V, I, pressures, temperature, time passed and left, each at its place in the line."""
     run, board, now = running.run, running.assembly.station.board, running.clock.now()
     progress, cell = run.progress, board.fresh_cell(now)
     step = progress.step
-    parts = [f"step {step.id} {step.name}" if step is not None else "ended" if progress.step_count else "starting"]
+    where = f"{step.id} {step.name}" if step is not None else "ended" if progress.step_count else "starting"
+    parts = [f"{where[:STEP_WIDTH]:<{STEP_WIDTH}}"]
     if progress.cycles:
-        parts.append(f"cycle {progress.cycle}/{progress.cycles}")
-    if cell is not None:
-        parts.append("—     V" if cell.voltage is None else f"{cell.voltage:.4f} V")
-        parts.append(f"{cell.current * 1e3:+.4f} mA")
-    pressures = [board.pressure(side, now) for side in ("negative", "positive")]
-    if any(pressure is not None for pressure in pressures):
-        parts.append(" / ".join("—" if p is None else f"{p / 1e6:.3f}" for p in pressures) + " MPa")
-    temperature = board.temperature(now)
-    if temperature is not None:
-        parts.append(f"{temperature:.1f} °C")
-    parts.append(f"{duration(progress.test_time)}, {duration(run.forecast.left(progress.test_time))} left")
+        digits = len(str(progress.cycles))
+        parts.append(f"cycle {progress.cycle:>{digits}}/{progress.cycles}")
+    parts.append(f"{_shown(None if cell is None else cell.voltage, 1.0, 4, 7)} V")
+    parts.append(f"{_shown(None if cell is None else cell.current, 1e-3, 4, 8, sign='+')} mA")
+    if board.gauges.keys() & set(FORCE_GAUGE.values()):
+        sides = (_shown(board.pressure(side, now), 1e6, 3, 6) for side in SIDES)
+        parts.append(" /".join(sides) + " MPa")
+    if BATH in board.gauges:
+        parts.append(f"{_shown(board.temperature(now), 1.0, 1, 5)} °C")
+    left = run.forecast.left(progress.test_time) if step is not None or not progress.step_count else 0.0
+    parts.append(f"{duration(progress.test_time):>11}, {duration(left)} left")
     return Text("  ".join(parts))
+
+
+def _shown(value: float | None, scale: float, digits: int, width: int, sign: str = "") -> str:
+    """Write a value in its width; an unknown one as a dash, never as an old number."""
+    return f"{'—':>{width}}" if value is None else f"{value / scale:{sign}{width}.{digits}f}"

@@ -150,7 +150,7 @@ async def _conduct(experiment: "Experiment", *, as_json: bool) -> int:
     else:
         out = console()
         out.print(cycle_table(cycles, row))
-        out.print(f"Run {row.id} ({running.run_id}): {outcome.state.value}. {outcome.reason}")
+        out.print(f"Run {row.id} ({running.run_id}) {outcome.state.value}. See it with: labctl show {row.id}")
         out.print(f"Database: {experiment.database}", soft_wrap=True)
     if outcome.error is not None:
         said.print(f"error: {outcome.error}")

@@ -156,7 +156,7 @@ class Run:
             error = InstrumentLost if self._trip.silent else LimitTripped
             remedy = "The circuit is open and the pressure frozen. Find the cause before the cell is used again."
             return Outcome(RunState.TRIPPED, self._trip.sentence, error(self._trip.sentence, remedy))
-        return Outcome(RunState.COMPLETED, "Completed.")
+        return Outcome(RunState.COMPLETED, "The plan is done.")
 
     async def _make_safe(self, *, heaters_off: bool) -> None:
         for sentence in await self._station.make_safe(heaters_off=heaters_off):

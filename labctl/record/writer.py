@@ -106,13 +106,13 @@ class Writer:
     def _take(self, batch: Batch) -> _Channel:
         channel = self._channel(batch.run, batch.channel)
         known, fresh = channel.stream.offer(batch)
-        for part in known:
-            self._compare(channel, part)
         for part in fresh:
             if part.readings:
                 self._store_readings(channel, part)
             else:
                 self._store_events(channel, part)
+        for part in known:  # now: a batch that waited may repeat what only became known with this one
+            self._compare(channel, part)
         return channel
 
     def _channel(self, run: str, number: int) -> _Channel:
