@@ -39,8 +39,8 @@ class LabConfig(Model):
 class BusConfig(Model):
     """[bus]: the embedded broker, or any MQTT 3.1.1 broker."""
 
-    broker: str = Field("embedded", pattern=r"^(embedded|mqtt://.+)$")
-    """"embedded", or "mqtt://[user:password@]host:port"."""
+    broker: str = Field("embedded", pattern=r"^(embedded|mqtt://.+|.+\.json)$")
+    """"embedded", "mqtt://[user:password@]host:port", or the runtime file of a broker with address and password."""
 
 
 class StorageConfig(Model):

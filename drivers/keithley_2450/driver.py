@@ -206,7 +206,8 @@ class Keithley2450:
             OverRange: the instrument says overflow.
             InstrumentRefused: overheated, two-wire where four were set, or output on after it was switched off.
         """
-        if self._active is None:
+        active = self._active
+        if active is None:
             return await self._read_open()
         source, measured, status = await self._measure()
         if status & OVER_TEMPERATURE:
@@ -217,7 +218,7 @@ class Keithley2450:
         if self._options.four_wire and not status & FOUR_WIRE:
             raise InstrumentRefused(self._link.name, "measured with two wires although four were set", "Restart it.")
         limited = bool(status & LIMITED)
-        if self._active[":SOUR:FUNC"] == "VOLT":
+        if active[":SOUR:FUNC"] == "VOLT":
             return CellReading(source, measured, True, Limiting.CURRENT if limited else Limiting.VOLTAGE)
         return CellReading(measured, source, True, Limiting.VOLTAGE if limited else Limiting.CURRENT)
 

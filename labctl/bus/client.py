@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -131,8 +131,8 @@ class MqttBus:
             self.trouble = ""
             self._up.set()
             try:
-                async for message in client.messages:
-                    self._dispatch(message)
+                async for _ in client.messages:  # until the connection ends: every message is handed on before
+                    pass
             except asyncio.CancelledError:
                 await self._say_goodbye(client)
                 raise
@@ -147,6 +147,7 @@ class MqttBus:
             will=will,
             timeout=_PATIENCE,
             keepalive=10,
+            queue_type=_queue_before(self._dispatch),
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
         client.pending_calls_threshold = 1000  # as many stations may await an acknowledgement at the same time
@@ -173,6 +174,19 @@ class MqttBus:
         if self._alive is not None:
             with suppress(aiomqtt.MqttError):
                 await client.publish(self._alive, _DEAD, qos=1, retain=True)
+
+
+def _queue_before(receive: Callable[[aiomqtt.Message], None]) -> type[asyncio.Queue[aiomqtt.Message]]:
+    """Return a queue that hands every message to `receive` instead of keeping it.
+
+    Iterating over aiomqtt's own takes a turn of the event loop for each message: a busy process falls behind for ever.
+    """
+
+    class Handover(asyncio.Queue[aiomqtt.Message]):
+        def put_nowait(self, item: aiomqtt.Message) -> None:
+            receive(item)
+
+    return Handover
 
 
 def _is_cancelled() -> bool:

@@ -61,14 +61,16 @@ class Watermark:
 # -- out -------------------------------------------------------------------------------------------------------------
 
 
-def encode_readings(run: str, channel: int, first: int, payloads: Sequence[bytes]) -> bytes:
+def encode_readings(run: str, channel: int, first: int, payloads: Sequence[bytes], *, simulated: bool) -> bytes:
     """Put readings from the journal into a message."""
-    return b'%b,"columns":%b,"rows":[%b]}' % (_head(run, channel, first, payloads), _COLUMNS, b",".join(payloads))
+    head = _head(run, channel, first, len(payloads), simulated=simulated)
+    return b'%b,"columns":%b,"rows":[%b]}' % (head, _COLUMNS, b",".join(payloads))
 
 
-def encode_events(run: str, channel: int, first: int, payloads: Sequence[bytes]) -> bytes:
+def encode_events(run: str, channel: int, first: int, payloads: Sequence[bytes], *, simulated: bool) -> bytes:
     """Put events from the journal into a message."""
-    return b'%b,"events":[%b]}' % (_head(run, channel, first, payloads), b",".join(payloads))
+    head = _head(run, channel, first, len(payloads), simulated=simulated)
+    return b'%b,"events":[%b]}' % (head, b",".join(payloads))
 
 
 def encode_watermark(watermark: Watermark) -> bytes:
@@ -86,9 +88,10 @@ def encode_state(state: dict[str, object]) -> bytes:
 _COLUMNS = orjson.dumps(COLUMNS)
 
 
-def _head(run: str, channel: int, first: int, payloads: Sequence[bytes]) -> bytes:
-    head = {"schema": RECORD_SCHEMA, "run": run, "channel": channel, "first": first, "last": first + len(payloads) - 1}
-    return orjson.dumps(head)[:-1]
+def _head(run: str, channel: int, first: int, count: int, *, simulated: bool) -> bytes:
+    """Return the beginning of a message; a simulated run says so in every one."""
+    whose = {"schema": RECORD_SCHEMA, "run": run, "channel": channel, **({"simulated": True} if simulated else {})}
+    return orjson.dumps({**whose, "first": first, "last": first + count - 1})[:-1]
 
 
 # -- in --------------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ class Source(Protocol):
 
     run: str
     channel: int
+    simulated: bool
     durable: int
 
     def read(self, after: int, limit: int) -> list[tuple[int, bytes]]:
@@ -92,14 +93,16 @@ class Outbox:
 
     async def _publish(self, entries: list[tuple[int, bytes]]) -> None:
         """Publish records as one message for each stretch of consecutive numbers and one kind."""
-        run, channel = self._source.run, self._source.channel
+        run, channel, simulated = self._source.run, self._source.channel, self._source.simulated
         for (_, is_event), group in groupby(enumerate(entries), _stretch):
             stretch = [entry for _, entry in group]
             first, payloads = stretch[0][0], [payload for _, payload in stretch]
             if is_event:
-                await self._bus.publish(self._station.events, encode_events(run, channel, first, payloads))
+                message = encode_events(run, channel, first, payloads, simulated=simulated)
+                await self._bus.publish(self._station.events, message)
             else:
-                await self._bus.publish(self._station.readings, encode_readings(run, channel, first, payloads))
+                message = encode_readings(run, channel, first, payloads, simulated=simulated)
+                await self._bus.publish(self._station.readings, message)
             self._sent = max(self._sent, stretch[-1][0])
 
     async def _wait_for_news(self) -> None:

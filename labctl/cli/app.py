@@ -10,6 +10,7 @@ from typing import Annotated, cast
 
 import typer
 
+from labctl import __version__
 from labctl.cli import check, drivers, run_command, runs, show, sim
 from labctl.cli.context import Settings
 
@@ -28,20 +29,23 @@ app = typer.Typer(
 )
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"labctl {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
     context: typer.Context,
     config: Annotated[
         Path | None, typer.Option(help="Configuration; else $LABCTL_CONFIG, ./config.toml, the user's, /etc/labctl.")
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_tell_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Take what every command shares."""
-    if version:
-        from labctl import __version__
-
-        typer.echo(f"labctl {__version__}")
-        raise typer.Exit
     context.obj = Settings(config)
 
 

@@ -66,8 +66,3 @@ def console(*, to_stderr: bool = False) -> "Console":
         no_color="NO_COLOR" in os.environ or None,
         width=None if terminal else WIDE,
     )
-
-
-def is_terminal() -> bool:
-    """Whether a person looks at the output."""
-    return sys.stdout.isatty()

@@ -5,7 +5,22 @@ import sys
 
 from labctl.cli.context import console
 from labctl.errors import RefusedForSafety
-from labctl.protocol.plan import Prompt
+from labctl.protocol.plan import Plan, Prompt, Tare
+
+
+def operator_for(plan: Plan) -> "TerminalOperator":
+    """Return the person at this terminal.
+
+    Raises:
+        RefusedForSafety: the plan asks an operator, and there is nobody: nothing is answered in a person's place.
+    """
+    asking = [step for step in plan.steps() if isinstance(step.action, Prompt | Tare)]
+    if asking and not sys.stdin.isatty():
+        raise RefusedForSafety(
+            f'Step {asking[0].id} "{asking[0].name}" asks the operator, and standard input is no terminal.',
+            "Start the run at a terminal. Answers declared for a simulation are never given on real instruments.",
+        )
+    return TerminalOperator()
 
 
 class TerminalOperator:

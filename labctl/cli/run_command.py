@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labctl.cli.context import is_terminal, print_json, settings
+from labctl.cli.context import settings
+
+INTERRUPTED = 130
 
 if TYPE_CHECKING:
     from labctl.config import Config
@@ -32,11 +34,12 @@ def run(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
-    """Run a protocol on a station and record every reading.
+    r"""Run a protocol on a station and record every reading.
 
+    \b
     Examples:
-    labctl run protocols/doerrer-2021/asymmetric.toml --simulate --set cycles=1
-    labctl run protocol.toml --station A1 --cell cells/nmc-07.toml
+      labctl run protocols/doerrer-2021/asymmetric.toml --station A1 --simulate --set cycles=1
+      labctl run protocol.toml --station A1 --cell cells/nmc-07.toml
     """
     import asyncio
 
@@ -78,10 +81,10 @@ def _prepare(
     database: Path | None,
 ) -> "Experiment":
     """Bind the protocol to cell and station; nothing is opened yet."""
-    from labctl.cli.operator import TerminalOperator
+    from labctl.cli.operator import operator_for
     from labctl.engine.operator import DeclaredOperator
     from labctl.lab.abilities import abilities
-    from labctl.lab.experiment import Experiment
+    from labctl.lab.experiment import Experiment, all_simulated
     from labctl.protocol import bind, load, load_cell
 
     if station is None:
@@ -90,7 +93,8 @@ def _prepare(
             raise typer.BadParameter(f"{config.source.name} has several stations ({names}): choose one with --station")
         station = next(iter(config.stations), "")
     plan = bind(load(file), abilities(config, station), load_cell(cell) if cell else None, values)
-    operator = DeclaredOperator() if pace.in_memory or not is_terminal() else TerminalOperator()
+    simulated = pace.in_memory or all_simulated(config, station)
+    operator = DeclaredOperator() if simulated else operator_for(plan)
     target = database or config.storage.database
     target.parent.mkdir(parents=True, exist_ok=True)
     return Experiment(config, config_path, station, plan, pace, target.absolute(), operator)
@@ -102,10 +106,9 @@ async def _conduct(experiment: "Experiment", *, as_json: bool) -> int:
 
     from labctl.cli.context import console
     from labctl.cli.progress import Progress
-    from labctl.cli.tables import cycle_json, cycle_table
+    from labctl.cli.result import tell
     from labctl.lab.experiment import Running, conduct
     from labctl.reading import RunState
-    from labctl.record.queries import Queries
 
     said = console(to_stderr=True)
     progress = Progress(said)
@@ -129,30 +132,11 @@ async def _conduct(experiment: "Experiment", *, as_json: bool) -> int:
     try:
         outcome = await conduct(experiment, started)
     except asyncio.CancelledError:
-        return 130
+        return INTERRUPTED
     finally:
         await progress.close()
-    running = shown[0]
-    with Queries(experiment.database) as queries:
-        row = queries.run(running.run_id)
-        cycles = queries.cycles(row.id)
-    if as_json:
-        print_json(
-            {
-                "run": running.run_id,
-                "state": outcome.state.value,
-                "reason": outcome.reason,
-                "simulated": row.simulated,
-                "database": str(experiment.database),
-                "cycles": [cycle_json(cycle, row) for cycle in cycles],
-            }
-        )
-    else:
-        out = console()
-        out.print(cycle_table(cycles, row))
-        out.print(f"Run {row.id} ({running.run_id}) {outcome.state.value}. See it with: labctl show {row.id}")
-        out.print(f"Database: {experiment.database}", soft_wrap=True)
+    tell(shown[0], outcome, as_json=as_json)
     if outcome.error is not None:
         said.print(f"error: {outcome.error}")
         return outcome.error.exit_code
-    return 130 if outcome.state is RunState.STOPPED else 0
+    return INTERRUPTED if outcome.state is RunState.STOPPED else 0

@@ -43,11 +43,12 @@ def show(
     out.print(f"State: {found.state.value}. {found.end_reason or ''}")
     for name, instrument in (found.instruments or {}).items():
         out.print(f"  {name}: {instrument['identity']}, {instrument['address']}", soft_wrap=True)
-    out.print()
-    out.print(cycle_table(cycles, found))
+    if cycles:
+        out.print()
+        out.print(cycle_table(cycles, found))
     out.print()
     out.print(step_table(steps))
-    loud = [event for event in events if event.severity is not Severity.INFO]
+    loud = [event for event in events if event.severity is not Severity.INFO and event.kind != "run.ended"]
     if loud:
         out.print()
         for event in loud:

@@ -31,15 +31,17 @@ class Journal:
 
     Attributes:
         station: where the run is, for the topic under which it is delivered.
+        simulated: whether its readings come from a simulator, which every message says.
         last: the highest number given; `durable` the highest that is fsynced and may be published.
         last_times: (test time, calendar time) of the last record that an opened journal held.
         ended: whether the journal that was opened ends with `run.ended`.
     """
 
-    def __init__(self, folder: Path, run: str, channel: int, station: str) -> None:
+    def __init__(self, folder: Path, run: str, channel: int, station: str, *, simulated: bool) -> None:
         self.run = run
         self.channel = channel
         self.station = station
+        self.simulated = simulated
         self.last = 0
         self.durable = 0
         self.last_times = (0.0, host_unix())
@@ -55,19 +57,19 @@ class Journal:
         self._lock = FileLock(folder / "lock", f"The journal of run {run}")
 
     @classmethod
-    def create(cls, root: Path, run: str, station: str, channel: int = 0) -> Self:
+    def create(cls, root: Path, run: str, station: str, channel: int = 0, *, simulated: bool) -> Self:
         """Begin the journal of a new run; raises StorageError where there is one."""
         folder = root / run / str(channel)
         with _told(folder):
             folder.mkdir(parents=True)
-            return cls(folder, run, channel, station)
+            return cls(folder, run, channel, station, simulated=simulated)
 
     @classmethod
     def open(cls, root: Path, run: str, channel: int = 0) -> Self:
         """Take over the journal that another process left: cut a torn tail and record the gap."""
         folder = root / run / str(channel)
         with _told(folder):
-            journal = cls(folder, run, channel, "")
+            journal = cls(folder, run, channel, "", simulated=False)
             try:
                 journal._recover()
             except BaseException:
@@ -163,7 +165,7 @@ class Journal:
             self._file.close()
         first = self.durable + 1
         path = self._folder / f"{first:012d}.jsonl"
-        header = header_line(self.run, self.channel, self.station)
+        header = header_line(self.run, self.channel, self.station, simulated=self.simulated)
         file = path.open("wb", buffering=0)
         self._file, self._records_in_file = file, 0
         with self._index:
@@ -243,7 +245,7 @@ class Journal:
             os.fsync(file.fileno())  # what a killed process had written but not yet fsynced is published from now on
         older = [scan(path).segment for path in paths[:-1]]
         self._segments = [*older, newest.segment]
-        self.station = newest.station
+        self.station, self.simulated = newest.station, newest.simulated
         self.last = newest.last
         self.last_times = newest.last_times()
         event = newest.last_event()

@@ -71,6 +71,9 @@ class _Leave(Exception):
 class Run:
     """Walks a plan. The station is connected and polled before it starts, and stays so when it has ended.
 
+    Attributes:
+        outcome: None until the run has ended and its safe state was sought.
+
     Args:
         sink: takes each record in order; it never blocks.
     """
@@ -81,6 +84,7 @@ class Run:
         self.progress = Progress(cycles=_cycles(plan.body))
         self.ledger = Ledger(now)
         self.forecast = Forecast(plan)
+        self.outcome: Outcome | None = None
         self._station = station
         self._clock = station.clock
         self._operator = operator
@@ -93,6 +97,7 @@ class Run:
         self._ended: Signal[End] = Signal(self._clock)
         self._trip: Trip | None = None
         self._stopped = False
+        self._step_is_open = False
         self._workers: list[asyncio.Task[None]] = []
         self._fired: set[int] = set()
         self._controls = {
@@ -127,10 +132,12 @@ class Run:
         finally:
             heat = self._trip is not None and self._trip.heat
             loop = asyncio.get_running_loop()
-            safe = self._clock.spawn(loop, self._make_safe(heaters_off=heat), f"{station.name} safe state")
+            work = self._make_safe(outcome.reason, heaters_off=heat)
+            safe = self._clock.spawn(loop, work, f"{station.name} safe state")
             try:
                 await to_the_end(safe)
             finally:
+                self.outcome = outcome
                 self._event("run.ended", outcome.reason, _severity(outcome.state), state=outcome.state.value)
                 station.forget_run()
         return outcome
@@ -158,7 +165,9 @@ class Run:
             return Outcome(RunState.TRIPPED, self._trip.sentence, error(self._trip.sentence, remedy))
         return Outcome(RunState.COMPLETED, "The plan is done.")
 
-    async def _make_safe(self, *, heaters_off: bool) -> None:
+    async def _make_safe(self, reason: str, *, heaters_off: bool) -> None:
+        if self._step_is_open:
+            self._close_step(reason)
         for sentence in await self._station.make_safe(heaters_off=heaters_off):
             self._event("instrument.unsafe", sentence, Severity.ALARM)
         await self._record_safe_state()
@@ -303,11 +312,9 @@ class Run:
             self._ended.clear()
             self._ends = ends
             end = await self._ended.wait()
-        reason = "done" if end is None else end.text
-        self._write_row()
         await self._verbs.conclude(step)
         self.forecast.took(step, self._clock.now() - self.ledger.step_start)
-        self._event("step.ended", f"{step.name}: {reason}", step_count=self.progress.step_count, reason=reason)
+        self._close_step("done" if end is None else end.text)
         if end is not None and end.then is not Then.NEXT:
             self._leave(step, end)
 
@@ -331,7 +338,16 @@ class Run:
         self.progress.step, self.progress.step_count = step, count
         self._rows.follow(step.record)
         self._write_row()
+        self._step_is_open = True
         return met
+
+    def _close_step(self, reason: str) -> None:
+        """Write the row with which a step ends, however it ends."""
+        self._step_is_open = False
+        self._write_row()
+        step, count = self.progress.step, self.progress.step_count
+        assert step is not None
+        self._event("step.ended", f"{step.name}: {reason}", step_count=count, reason=reason)
 
     def _leave(self, step: Step, end: End) -> None:
         if end.then is Then.FAULT:

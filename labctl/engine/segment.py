@@ -47,6 +47,7 @@ class Scan:
 
     segment: Segment
     station: str
+    simulated: bool
     records: int
     last: int
     payload: bytes
@@ -87,11 +88,10 @@ def record_line(number: int, payload: bytes) -> bytes:
     return _line(b"[%d,%b]" % (number, payload))
 
 
-def header_line(run: str, channel: int, station: str) -> bytes:
+def header_line(run: str, channel: int, station: str, *, simulated: bool) -> bytes:
     """Return the first line of a segment."""
-    return _line(
-        orjson.dumps({"schema": RECORD_SCHEMA, "run": run, "channel": channel, "station": station, "columns": COLUMNS})
-    )
+    whose = {"run": run, "channel": channel, "station": station, "simulated": simulated}
+    return _line(orjson.dumps({"schema": RECORD_SCHEMA, **whose, "columns": COLUMNS}))
 
 
 def parse(line: bytes) -> Entry | None:
@@ -114,7 +114,7 @@ def scan(path: Path) -> Scan:
     whole, rest = [line + b"\n" for line in lines[:-1]], lines[-1:] if lines[-1] else []
     header = _body(whole[0]) if whole else None
     if header is None:
-        return Scan(Segment(path, first, 0, 0), "", 0, first - 1, b"", len(whole) + len(rest))
+        return Scan(Segment(path, first, 0, 0), "", False, 0, first - 1, b"", len(whole) + len(rest))
     size = start = len(whole[0])
     records, last, payload = 0, first - 1, b""
     for line in whole[1:]:
@@ -125,7 +125,8 @@ def scan(path: Path) -> Scan:
         records += 1
         size += len(line)
     torn = len(whole) - 1 - records + len(rest)
-    return Scan(Segment(path, first, start, size), _station(path, header), records, last, payload, torn)
+    station, simulated = _owner(path, header)
+    return Scan(Segment(path, first, start, size), station, simulated, records, last, payload, torn)
 
 
 def _line(body: bytes) -> bytes:
@@ -137,11 +138,11 @@ def _body(line: bytes) -> bytes | None:
     return body if line == _line(body) else None
 
 
-def _station(path: Path, header: bytes) -> str:
+def _owner(path: Path, header: bytes) -> tuple[str, bool]:
     content = orjson.loads(header)
     if content["schema"] != RECORD_SCHEMA or tuple(content["columns"]) != COLUMNS:
         raise StorageError(
             f"The journal segment {path} was written by another version of labctl, with other columns.",
             "Deliver it with the version that wrote it.",
         )
-    return str(content["station"])
+    return str(content["station"]), bool(content["simulated"])

@@ -16,7 +16,7 @@ from labctl.bus.address import Address
 from labctl.bus.base import Bus
 from labctl.bus.broker import Broker
 from labctl.bus.client import MqttBus
-from labctl.bus.topics import Process
+from labctl.bus.topics import Process, Station
 from labctl.clock import LabClock, RealClock, VirtualClock, host_unix
 from labctl.config import SIMULATED, Config
 from labctl.engine.operator import Operator
@@ -24,6 +24,7 @@ from labctl.engine.run import Outcome, Run
 from labctl.engine.station import to_the_end
 from labctl.errors import LabctlError, RefusedForSafety, first_of
 from labctl.filelock import FileLock
+from labctl.lab.announce import announcing
 from labctl.lab.assemble import Assembly, assemble, memory_links, wired_links
 from labctl.lab.simulators import controlling, simulators
 from labctl.protocol.plan import Plan
@@ -74,6 +75,13 @@ class Running:
     delivery: Delivery
     database: Path
     bus: str
+    delivered: bool = False
+    """Whether everything has been confirmed by a recorder; known when the experiment has ended."""
+
+    @property
+    def journal(self) -> Path:
+        """The folder in which records wait for their database."""
+        return journals_of(self.database)
 
 
 async def conduct(experiment: Experiment, started: Callable[[Running], None]) -> Outcome:
@@ -85,14 +93,21 @@ async def conduct(experiment: Experiment, started: Callable[[Running], None]) ->
     """
     async with _laboratory(experiment) as (assembly, clock):
         await in_lab_time(clock, assembly.station.connect())
-        async with _data(experiment) as (path, bus):
-            running = _begin(experiment, assembly, clock, path, bus)
+        async with _data(experiment) as (path, bus, where):
+            running = _begin(experiment, assembly, clock, path, where)
             await running.delivery.durable()  # whatever happens from here on, the run is known
             started(running)
+            topic = Station(_process(experiment.config), experiment.station).state
             try:
-                return await _execute(running)
+                async with announcing(bus, topic, running.run, assembly, clock, running.run_id):
+                    return await _execute(running)
             finally:
-                await running.delivery.close()
+                running.delivered = await running.delivery.close()
+
+
+def journals_of(database: Path) -> Path:
+    """The journals of a database lie beside it, so that whoever opens it next delivers them to it."""
+    return database.with_name(database.name + ".journal")
 
 
 async def in_lab_time(clock: LabClock, work: Coroutine[Any, Any, Any]) -> None:
@@ -178,19 +193,23 @@ def all_simulated(config: Config, station: str) -> bool:
 
 
 @asynccontextmanager
-async def _data(experiment: Experiment) -> AsyncIterator[tuple[DataPath, str]]:
+async def _data(experiment: Experiment) -> AsyncIterator[tuple[DataPath, Bus, str]]:
     """Open the bus and the way to the database; what a dead process left is delivered beside the run."""
     config, database = experiment.config, experiment.database
-    process = Process(config.lab.site, platform.node() or "localhost")
+    process = _process(config)
     inside = config.storage.recorder == "inside"
-    journals = database.with_name(database.name + ".journal")
+    journals = journals_of(database)
     async with AsyncExitStack() as stack:
         bus, where = await stack.enter_async_context(_bus(config, process))
         path = await stack.enter_async_context(open_data_path(bus, process, journals, database if inside else None))
         leftovers = path.recover()
-        yield path, where
+        yield path, bus, where
         for left in leftovers:
             await left.close(LEFTOVER_PATIENCE)
+
+
+def _process(config: Config) -> Process:
+    return Process(config.lab.site, platform.node() or "localhost")
 
 
 @asynccontextmanager
@@ -213,7 +232,7 @@ async def _bus(config: Config, process: Process) -> AsyncIterator[tuple[Bus, str
 
 def _begin(experiment: Experiment, assembly: Assembly, clock: LabClock, path: DataPath, bus: str) -> Running:
     run_id = str(uuid.uuid4())
-    delivery = path.begin(run_id, experiment.station)
+    delivery = path.begin(run_id, experiment.station, simulated=assembly.simulated)
     sink = _Sink(delivery, clock)
     header = _header(experiment, assembly, clock, run_id)
     sink(

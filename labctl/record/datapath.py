@@ -147,9 +147,9 @@ class DataPath:
         self._in_thread = in_thread
         self._deliveries: list[Delivery] = []
 
-    def begin(self, run: str, station: str, channel: int = 0) -> Delivery:
+    def begin(self, run: str, station: str, channel: int = 0, *, simulated: bool) -> Delivery:
         """Open the journal of a new run; its first record must be `run.started`."""
-        return self._deliver(Journal.create(self._journals, run, station, channel))
+        return self._deliver(Journal.create(self._journals, run, station, channel, simulated=simulated))
 
     def recover(self) -> list[Delivery]:
         """Deliver what dead processes left; a run that had not ended ends as LOST, at its last record.

@@ -29,13 +29,14 @@ DECODERS = [decode_readings, decode_events, decode_watermark]
 
 
 def readings_message() -> dict[str, Any]:
-    message = encode_readings(RUN, 0, 7, [orjson.dumps(reading(n).values) for n in (7, 8)])
+    message = encode_readings(RUN, 0, 7, [orjson.dumps(reading(n).values) for n in (7, 8)], simulated=True)
     return dict(orjson.loads(message))
 
 
 def test_a_batch_of_readings_is_a_header_and_rows() -> None:
     message = readings_message()
-    assert list(message) == ["schema", "run", "channel", "first", "last", "columns", "rows"]
+    assert list(message) == ["schema", "run", "channel", "simulated", "first", "last", "columns", "rows"]
+    assert message["simulated"] is True
     assert message["columns"] == list(COLUMNS)
     assert (message["schema"], message["first"], message["last"]) == (1, 7, 8)
     assert message["rows"] == [list(reading(7).values), list(reading(8).values)]
@@ -46,7 +47,9 @@ def test_readings_and_events_come_back() -> None:
         RUN, 0, 7, [list(reading(7).values), list(reading(8).values)], []
     )
     event = started(RUN)
-    assert decode_events(encode_events(RUN, 3, 1, [orjson.dumps(event)])) == Batch(RUN, 3, 1, [], [event])
+    assert decode_events(encode_events(RUN, 3, 1, [orjson.dumps(event)], simulated=True)) == Batch(
+        RUN, 3, 1, [], [event]
+    )
     watermark = Watermark(new_run(), 2, 12)
     assert decode_watermark(encode_watermark(watermark)) == watermark
 
@@ -140,4 +143,4 @@ def test_any_text_of_a_person_survives(event: Event) -> None:
         payload = orjson.dumps(event)
     except orjson.JSONEncodeError:  # half a surrogate pair is no text; the journal refuses it
         return
-    assert decode_events(encode_events(RUN, 0, 1, [payload])).events == [event]
+    assert decode_events(encode_events(RUN, 0, 1, [payload], simulated=True)).events == [event]

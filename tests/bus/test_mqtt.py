@@ -70,6 +70,21 @@ async def test_messages_arrive_in_order_up_to_the_limit_of_a_payload(broker: Any
         assert sender.session == receiver.session == 1
 
 
+async def test_who_subscribes_later_gets_what_others_get_already_and_who_left_gets_nothing(broker: AnyBroker) -> None:
+    async with connected(broker.address) as bus:
+        first, second = Inbox(), Inbox()
+        await bus.subscribe("labctl/+/x", first)
+        await bus.publish("labctl/a/x", b"1")
+        await first.has("labctl/a/x", b"1")
+        await bus.subscribe("labctl/a/+", second)
+        await bus.publish("labctl/a/x", b"2")
+        await second.has("labctl/a/x", b"2")
+        await bus.unsubscribe("labctl/+/x", first)
+        await bus.publish("labctl/a/x", b"3")
+        await second.has("labctl/a/x", b"3")
+        assert first.messages[-1] == ("labctl/a/x", b"2")
+
+
 async def test_a_restarted_broker_is_a_new_session_with_all_subscriptions_and_retained_state(
     broker: AnyBroker,
 ) -> None:
@@ -148,7 +163,9 @@ async def test_mosquitto_sub_shows_a_readable_line(broker: AnyBroker) -> None:
         )  # fmt: skip
         assert line.stdout is not None
         assert await line.stdout.readline() == b'labctl/lab/pc/A1/state {"schema":1}\n'
-        await bus.publish(station.readings, encode_readings(run, 0, 1, [orjson.dumps(reading(1).values)]))
+        await bus.publish(
+            station.readings, encode_readings(run, 0, 1, [orjson.dumps(reading(1).values)], simulated=True)
+        )
         topic, text = (await line.stdout.readline()).split(b" ", 1)
         await line.wait()
     message = orjson.loads(text)

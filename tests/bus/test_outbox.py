@@ -24,12 +24,16 @@ class Records:
         self.run = new_run()
         self.channel = 0
         self.entries = entries
+        self.reads = 0
 
     @property
     def durable(self) -> int:
         return self.entries[-1][0] if self.entries else 0
 
+    simulated = True
+
     def read(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        self.reads += 1
         return [entry for entry in self.entries if entry[0] > after][:limit]
 
 
@@ -127,6 +131,21 @@ async def test_no_more_than_a_window_is_on_its_way() -> None:
         await desk.commit(source.run, 60)
         await desk.until_last(WINDOW + 60)
         assert outbox.committed == 60
+
+
+async def test_a_journal_is_read_only_when_it_has_more() -> None:
+    source = Records(rows(1, 5))
+    async with delivering(source) as (outbox, desk, _):
+        await desk.until_last(5)
+        reads = source.reads
+        await desk.commit(source.run, 5)
+        outbox.wake()
+        await asyncio.sleep(0.01)
+        assert source.reads == reads
+        source.entries += rows(6, 7)
+        outbox.wake()
+        await desk.until_last(7)
+        assert source.reads == reads + 1
 
 
 async def test_without_progress_everything_behind_the_watermark_is_sent_again() -> None:

@@ -52,6 +52,11 @@ def test_help_has_examples(labctl: Labctl) -> None:
         assert "Example" in out
 
 
+def test_version(labctl: Labctl) -> None:
+    status, out, _ = labctl("--version")
+    assert (status, out) == (0, "labctl 0.1.0\n")
+
+
 def test_usage_errors_are_two(labctl: Labctl, quick: str) -> None:
     for arguments in (
         ("bogus",),

@@ -158,6 +158,35 @@ def test_a_simulator_that_is_killed_in_mid_run_ends_it_as_a_sentence(lab: Lab) -
     assert state in ("failed", "tripped")
 
 
+def test_a_prompt_is_answered_by_nobody_on_real_instruments(lab: Lab) -> None:
+    """Served alone, instruments look real to a run: their operator has to be there."""
+    text = CONFIG.read_text()
+    for old, new in (('"sim://"', '"/dev/ttyS99"'), ('"/dev/ttyS99"', '"TCPIP::127.0.0.1::9::SOCKET"')):
+        text = text.replace(old, new, 1) if new.startswith("TCPIP") else text.replace(old, new)
+    (lab.folder / "config.toml").write_text(text)
+    lab.environment["LABCTL_CONFIG"] = str(lab.folder / "config.toml")
+    asks = '[[step]]\nprompt = "Does the press hold?"\nanswers = ["holds"]\nsimulated = "holds"\n'
+    (lab.folder / "asks.toml").write_text(HEAD + asks)
+    done = lab.finish("run", "asks.toml", "--station", "A1")
+    assert done.returncode == 6
+    assert "asks the operator, and standard input is no terminal" in done.stderr
+
+
+def test_what_no_recorder_confirms_waits_in_the_journal_and_is_said_to(lab: Lab) -> None:
+    config = CONFIG.read_text().replace('data = ""', 'recorder = "separate"\ndata = ""')
+    (lab.folder / "config.toml").write_text(config)
+    lab.environment["LABCTL_CONFIG"] = str(lab.folder / "config.toml")
+    done = lab.finish("run", "quick.toml", "--station", "A1", "--simulate", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["state"], result["delivered"], result["database"]) == ("completed", False, None)
+    [journal] = (lab.folder / "data").glob("labctl.db.journal/*/0")
+    lab.environment["LABCTL_CONFIG"] = str(CONFIG)
+    assert lab.finish("run", "quick.toml", "--station", "A1", "--simulate").returncode == 0
+    assert not journal.exists()
+    assert lab.ask("SELECT state FROM runs") == [("completed",), ("completed",)]
+
+
 def test_a_second_process_on_one_station_is_refused(lab: Lab) -> None:
     first = lab.start("run", "long.toml", "--station", "A1", "--speed", "max")
     lab.wait_for_rows(20, first)

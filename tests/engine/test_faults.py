@@ -113,6 +113,20 @@ async def test_a_locked_gap_that_creeps_below_its_limit_opens_the_circuit_and_fr
     assert row["negative_pressure_pa"] == pytest.approx(2.45e6, rel=0.01), "the pressure stays where it was"
 
 
+async def test_a_trip_closes_the_step_with_a_row_and_its_charge() -> None:
+    async with laboratory() as lab:
+        head = HEAD.replace('"400 mAh/g"', '"5 mAh/g"').replace('"60 s"', '"1 h"')
+        outcome = await lab.run(plan_of(CHARGE.replace("2 h", "10 h"), lab.assembly, head))
+    assert outcome.state in (RunState.TRIPPED, RunState.FAILED)
+    charged = [row for row in lab.rows if row["step_id"] == 1]
+    assert charged[0]["step_time_second"] == 0.0
+    last = charged[-1]
+    assert last["charging_capacity_ah"] == pytest.approx(5e-3 * 14e-3 * 3.14159265 * 0.25, rel=0.01)
+    assert last["current_ampere"] > 1e-4  # type: ignore[operator]
+    ended = [event for event in lab.events if event.kind == "step.ended"]
+    assert len(ended) == 1
+
+
 async def test_overheating_stops_the_heaters() -> None:
     async def meddle(lab: Lab, run: Run) -> None:
         await lab.clock.sleep(600.0)

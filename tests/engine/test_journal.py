@@ -24,7 +24,7 @@ def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def filled(root: Path, run: str, count: int) -> Journal:
-    journal = Journal.create(root, run, "A1")
+    journal = Journal.create(root, run, "A1", simulated=True)
     journal.append(started(run))
     for number in range(2, count + 1):
         assert journal.append(reading(number)) == number
@@ -36,7 +36,7 @@ def filled(root: Path, run: str, count: int) -> Journal:
 
 def test_only_what_was_flushed_can_be_read(tmp_path: Path) -> None:
     run = new_run()
-    journal = Journal.create(tmp_path, run, "A1")
+    journal = Journal.create(tmp_path, run, "A1", simulated=True)
     assert journal.append(started(run)) == 1
     assert (journal.last, journal.durable, journal.read(0, 10)) == (1, 0, [])
     journal.flush()
@@ -49,13 +49,14 @@ def test_only_what_was_flushed_can_be_read(tmp_path: Path) -> None:
 
 def test_a_line_is_a_checksum_and_json(tmp_path: Path) -> None:
     run = new_run()
-    journal = Journal.create(tmp_path, run, "A1")
+    journal = Journal.create(tmp_path, run, "A1", simulated=True)
     journal.append(reading(5))
     journal.close()
     header, line = (tmp_path / run / "0" / "000000000001.jsonl").read_bytes().splitlines(keepends=True)
     assert orjson.loads(header[9:]) == {
         "schema": 1,
         "run": run,
+        "simulated": True,
         "channel": 0,
         "station": "A1",
         "columns": list(COLUMNS),
@@ -125,7 +126,7 @@ def test_a_taken_over_journal_knows_its_station_its_times_and_its_end(tmp_path: 
 def test_a_torn_tail_never_reuses_a_number(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     root = tmp_path_factory.mktemp("journals")
     run = new_run()
-    journal = Journal.create(root, run, "A1")
+    journal = Journal.create(root, run, "A1", simulated=True)
     for number in range(1, 9):
         journal.append(reading(number))
     journal.close()
@@ -229,7 +230,7 @@ def test_a_journal_of_another_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_record_that_is_none_is_refused_and_takes_no_number(tmp_path: Path) -> None:
-    journal = Journal.create(tmp_path, new_run(), "A1")
+    journal = Journal.create(tmp_path, new_run(), "A1", simulated=True)
     with pytest.raises(StorageError, match=f"needs {len(COLUMNS)} values"):
         journal.append(Reading((1.0, 2.0)))
     with pytest.raises(StorageError, match=r"'note' cannot be written as JSON"):
@@ -247,4 +248,4 @@ def test_a_second_run_of_the_same_name_is_refused(tmp_path: Path) -> None:
     run = new_run()
     filled(tmp_path, run, 2).close()
     with pytest.raises(StorageError, match="File exists"):
-        Journal.create(tmp_path, run, "A1")
+        Journal.create(tmp_path, run, "A1", simulated=True)

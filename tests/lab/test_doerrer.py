@@ -72,4 +72,4 @@ async def test_one_cycle_over_wires(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     check(tmp_path / "lab.db", running, 1)
     addresses = running.assembly.addresses
     assert addresses["cycler"].startswith("TCPIP::")
-    assert len({address for address in addresses.values()}) == len(addresses)
+    assert len(set(addresses.values())) == len(addresses)

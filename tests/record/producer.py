@@ -19,7 +19,7 @@ HOST = Process("lab", "pc")
 async def measure(journals: Path, address: Address, rows: int) -> None:
     async with open_data_path(MqttBus(address, HOST.alive), HOST, journals) as path:
         left = path.recover()
-        delivery = path.begin(run := new_run(), "A1")
+        delivery = path.begin(run := new_run(), "A1", simulated=True)
         delivery.record(started(run))
         for number in range(rows):
             step = 1 + number // 30

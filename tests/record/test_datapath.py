@@ -73,7 +73,7 @@ async def test_a_run_goes_over_a_real_broker_into_the_database(broker: AnyBroker
     run = new_run()
     records = list(experiment(run, seed=5, rows=200))
     async with opened(MqttBus(broker.address, HOST.alive), tmp_path) as path:
-        delivery = path.begin(run, "A1")
+        delivery = path.begin(run, "A1", simulated=True)
         fill(delivery, records)
         assert delivery.backlog == len(records)
         await delivery.settled()
@@ -87,7 +87,7 @@ async def test_a_broker_that_restarts_in_mid_stream_loses_nothing(broker: AnyBro
     run = new_run()
     records = list(experiment(run, seed=6, rows=200))
     async with opened(MqttBus(broker.address), tmp_path) as path:
-        delivery = path.begin(run, "A1")
+        delivery = path.begin(run, "A1", simulated=True)
         for begin in range(0, len(records), 300):
             fill(delivery, records[begin : begin + 300])
             await delivery.settled(at_most=150)
@@ -101,7 +101,7 @@ async def test_one_loop_without_threads_does_the_same(tmp_path: Path) -> None:
     run = new_run()
     records = list(experiment(run, seed=7, rows=200))
     async with opened(LocalBus(), tmp_path, in_thread=False) as path:
-        delivery = path.begin(run, "A1")
+        delivery = path.begin(run, "A1", simulated=True)
         for record in records:
             delivery.record(record)
             if delivery.backlog > 100:
@@ -115,7 +115,7 @@ async def test_without_a_recorder_everything_stays_on_disk_for_the_next_process(
     records = list(experiment(run, seed=8))
     journals = tmp_path / "journals"
     async with open_data_path(LocalBus(), HOST, journals) as path:
-        delivery = path.begin(run, "A1")
+        delivery = path.begin(run, "A1", simulated=True)
         fill(delivery, records)
         await delivery.durable()
         assert not await delivery.close(patience=0.01)
@@ -130,11 +130,11 @@ async def test_without_a_recorder_everything_stays_on_disk_for_the_next_process(
 
 async def test_a_run_whose_process_died_is_lost_at_its_last_record(tmp_path: Path) -> None:
     run, empty = new_run(), new_run()
-    journal = Journal.create(tmp_path / "journals", run, "A1")
+    journal = Journal.create(tmp_path / "journals", run, "A1", simulated=True)
     journal.append(started(run))
     journal.append(reading(2))
     journal.close()
-    Journal.create(tmp_path / "journals", empty, "A1").close()
+    Journal.create(tmp_path / "journals", empty, "A1", simulated=True).close()
     async with opened(LocalBus(), tmp_path) as path:
         [delivery] = path.recover()
         assert delivery.run == run
@@ -151,7 +151,7 @@ async def test_a_damaged_leftover_does_not_keep_the_others_from_being_delivered(
 ) -> None:
     good, bad = new_run(), new_run()
     for run in (good, bad):
-        journal = Journal.create(tmp_path / "journals", run, "A1")
+        journal = Journal.create(tmp_path / "journals", run, "A1", simulated=True)
         journal.append(started(run))
         journal.close()
     damaged = tmp_path / "journals" / bad / "0" / "000000000001.jsonl"
@@ -171,7 +171,7 @@ async def test_a_disk_that_refuses_reaches_the_owner_as_a_sentence(
 
     async def measure() -> None:
         async with opened(LocalBus(), tmp_path) as path:
-            delivery = path.begin(new_run(), "A1")
+            delivery = path.begin(new_run(), "A1", simulated=True)
             monkeypatch.setattr(os, "fsync", no_room)
             delivery.record(reading(1))
             await delivery.settled()
@@ -197,7 +197,7 @@ async def test_hostile_messages_are_counted_and_harm_nothing(broker: AnyBroker, 
     await attacker.subscribe(Process("lab", "recorder").state, states)
     async with opened(MqttBus(broker.address), tmp_path) as path:
         await states.until(lambda state: state["refused"] == 0)
-        delivery = path.begin(run, "A1")
+        delivery = path.begin(run, "A1", simulated=True)
         for payload in (b"", b"\xff\xfe", b"[]", b'{"schema":1}', b"{" * 5000, b"x" * 900_000):
             await attacker.publish(station.readings, payload)
             await attacker.publish(station.events, payload)
@@ -219,7 +219,7 @@ async def test_a_database_in_trouble_is_told_and_then_goes_on(tmp_path: Path, mo
     writer._connection.execute("PRAGMA query_only = ON")
     recorder = asyncio.create_task(Recorder(bus, writer, Process("lab", "recorder")).serve())
     async with asyncio.timeout(20), open_data_path(bus, HOST, tmp_path / "journals") as path:
-        delivery = path.begin(run, "A1")
+        delivery = path.begin(run, "A1", simulated=True)
         delivery._outbox._patience = 0.05
         fill(delivery, records)
         await states.until(lambda state: "does not take what was measured" in str(state["trouble"]))

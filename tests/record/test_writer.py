@@ -106,6 +106,17 @@ def test_any_order_any_repetition_any_grouping_gives_the_same_tables(
     assert_stored(database, records)
 
 
+def test_what_waited_for_a_lost_batch_is_not_another_record(database: Path, writer: Writer) -> None:
+    run = new_run()
+    records = [started(run), *map(reading, range(1, 9))]
+    first, *later = batches(run, records, 1)
+    everything = batches(run, records, 50)
+    writer.apply([first, *later[1:]])
+    assert writer.apply(everything) == [Watermark(run, 0, 9)]
+    assert_stored(database, records)
+    assert writer.quarantined == 0
+
+
 def test_another_record_with_a_known_number_is_put_aside_once_and_told(
     database: Path, writer: Writer, caplog: pytest.LogCaptureFixture
 ) -> None:
