@@ -38,6 +38,12 @@ class Settings:
 
         return load(self.config_path)
 
+    def data_folder(self) -> Path:
+        """The data folder, also where there is no configuration at all."""
+        from labctl.config import StorageConfig
+
+        return self.load_config().storage.folder if self.config_path.exists() else StorageConfig().folder
+
     def database(self, option: Path | None) -> Path:
         """The database that was named, or that of the configuration."""
         return option or self.load_config().storage.database

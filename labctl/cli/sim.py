@@ -1,5 +1,7 @@
 """`labctl sim`: simulated instruments on real wires, for anyone's client."""
 
+import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,9 +9,11 @@ import typer
 from labctl.cli.context import print_json, settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from labctl.config import Config
+    from labctl.lab.simulators import Served
 
 
 def sim(
@@ -39,11 +43,11 @@ def sim(
         asyncio.run(_station(config, station, seed, as_json=json, while_stdin=while_stdin))
     else:
         assert driver is not None
-        asyncio.run(_alone(driver, listen, seed, option or [], as_json=json))
+        asyncio.run(_alone(settings(context).data_folder(), driver, listen, seed, option or [], as_json=json))
 
 
 async def _station(config: "Config", station: str, seed: int, *, as_json: bool, while_stdin: bool) -> None:
-    from labctl.lab.simulators import runtime_file, serving
+    from labctl.lab.simulators import serving
 
     async with serving(config, station, seed) as served:
         if as_json:
@@ -54,17 +58,16 @@ async def _station(config: "Config", station: str, seed: int, *, as_json: bool, 
         if while_stdin:
             await _end_of_stdin()
             return
-        file = runtime_file(config.storage.folder, station)
-        _announce(file, served.model_dump_json())
-        try:
+        with _announced(config.storage.folder, station, served):
             await _interrupted()
-        finally:
-            file.unlink(missing_ok=True)
 
 
-async def _alone(name: str, listen: str | None, seed: int, written: list[str], *, as_json: bool) -> None:
+async def _alone(
+    folder: "Path", name: str, listen: str | None, seed: int, written: list[str], *, as_json: bool
+) -> None:
     from labctl.cli.inputs import assignments
     from labctl.instrument import Role, VisaWire
+    from labctl.lab.simulators import Served
     from labctl.registry import load_driver
     from labctl.sim.bench import Bench, BenchParameters
     from labctl.sim.host import Host
@@ -80,14 +83,25 @@ async def _alone(name: str, listen: str | None, seed: int, written: list[str], *
             print_json({"address": address})
         else:
             typer.echo(address)
-        await _interrupted()
+        served = Served(station=None, control=None, instruments={name: address})
+        with _announced(folder, f"{name}-{os.getpid()}", served):
+            await _interrupted()
 
 
-def _announce(file: "Path", text: str) -> None:
+@contextmanager
+def _announced(folder: "Path", name: str, served: "Served") -> "Iterator[None]":
+    """Tell other processes what is simulated here, while the block runs."""
+    from labctl.lab.simulators import runtime_file
+
+    file = runtime_file(folder, name)
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
-    part.write_text(text)
+    part.write_text(served.model_dump_json())
     part.replace(file)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 async def _interrupted() -> None:

@@ -1,6 +1,6 @@
 """Assembles a station: for each configured instrument its driver, on the link that its address asks for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -65,14 +65,21 @@ def assemble(config: Config, name: str, clock: LabClock, make_link: MakeLink) ->
     return Assembly(Station(name, instruments, clock), links, addresses, _abilities(config, name, instruments))
 
 
-def wired_links(station: str, clock: LabClock, simulated_at: Mapping[str, str]) -> MakeLink:
-    """Links on wires; `simulated_at` gives the addresses at which the station's simulators are served."""
-    served = set(simulated_at.values())
+def wired_links(
+    station: str, clock: LabClock, simulated_at: Mapping[str, str], simulated: Collection[str] = ()
+) -> MakeLink:
+    """Links on wires.
+
+    Args:
+        simulated_at: instrument -> address at which the station's own simulators are served.
+        simulated: other addresses that are known to be simulators.
+    """
+    served = {*simulated_at.values(), *simulated}
 
     def make(instrument: str, driver: Driver, address: str) -> BaseLink:
         actual = simulated_at[instrument] if address == SIMULATED else address
-        simulated = actual in served
-        return open_link(actual, driver.wire, f"{station}/{instrument}", clock, simulated=simulated)
+        name = f"{station}/{instrument}"
+        return open_link(actual, driver.wire, name, clock, simulated=actual in served)
 
     return make
 

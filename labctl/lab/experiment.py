@@ -26,7 +26,7 @@ from labctl.errors import LabctlError, RefusedForSafety, first_of
 from labctl.filelock import FileLock
 from labctl.lab.announce import announcing
 from labctl.lab.assemble import Assembly, assemble, memory_links, wired_links
-from labctl.lab.simulators import controlling, simulators
+from labctl.lab.simulators import controlling, simulated_addresses, simulators
 from labctl.protocol.plan import Plan
 from labctl.reading import Event, Record, RunHeader
 from labctl.record.datapath import DataPath, Delivery, open_data_path
@@ -162,7 +162,7 @@ async def _laboratory(experiment: Experiment) -> AsyncIterator[tuple[Assembly, L
                 )
             stack.callback(_hold_station(config.storage.folder, station).release)
             clock = RealClock()
-            make = wired_links(station, clock, {})
+            make = wired_links(station, clock, {}, simulated_addresses(config.storage.folder))
         assembly = assemble(config, station, clock, make)
         stack.push_async_callback(assembly.close)
         yield assembly, clock

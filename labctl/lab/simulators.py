@@ -25,12 +25,12 @@ START_TIMEOUT = 20.0
 
 
 class Served(BaseModel):
-    """Where a station's simulators are: control port, and each instrument's address."""
+    """Where simulators are: each instrument's address and, for those of a station, their control port."""
 
     model_config = ConfigDict(frozen=True)
 
-    station: str
-    control: Annotated[str, StringConstraints(pattern=r"^[\w.:\[\]-]+:\d+$")]
+    station: str | None
+    control: Annotated[str, StringConstraints(pattern=r"^[\w.:\[\]-]+:\d+$")] | None
     instruments: dict[str, str]
 
 
@@ -38,9 +38,18 @@ class SimulatorFailed(LabctlError):
     """The simulators' process did not start, or broke off."""
 
 
-def runtime_file(folder: Path, station: str) -> Path:
-    """Return where a running `labctl sim --station` tells its addresses."""
-    return folder / "run" / f"sim-{station}.json"
+def runtime_file(folder: Path, name: str) -> Path:
+    """Return where a running `labctl sim` tells its addresses: under its station's name, or one of its own."""
+    return folder / "run" / f"sim-{name}.json"
+
+
+def simulated_addresses(folder: Path) -> set[str]:
+    """Return every address at which `labctl sim` serves, or was serving when it was killed.
+
+    A run on one of them is simulated, also where the configuration gives it as if it were an instrument's.
+    """
+    told = (_told(path) for path in folder.glob("run/sim-*.json"))
+    return {address for served in told if served is not None for address in served.instruments.values()}
 
 
 @asynccontextmanager
@@ -102,7 +111,7 @@ def _told(path: Path) -> Served | None:
 
 async def _running(served: Served | None) -> Served | None:
     """Return the simulators, if they still listen where they said."""
-    if served is None:
+    if served is None or served.control is None:
         return None
     host, _, port = served.control.rpartition(":")
     try:
@@ -141,6 +150,7 @@ class Controller:
 @asynccontextmanager
 async def controlling(served: Served) -> AsyncIterator[Controller]:
     """Take over the time of a station's simulators."""
+    assert served.control is not None
     host, _, port = served.control.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:

@@ -158,6 +158,26 @@ def test_a_simulator_that_is_killed_in_mid_run_ends_it_as_a_sentence(lab: Lab) -
     assert state in ("failed", "tripped")
 
 
+def test_a_simulator_typed_in_as_an_address_still_marks_the_run(lab: Lab) -> None:
+    server = lab.start("sim", "keithley-2450", "--json")
+    try:
+        assert server.stdout is not None
+        address = json.loads(server.stdout.readline())["address"]
+        text = CONFIG.read_text()
+        station = text[text.index("[station.A3.cycler]") :].replace("sim://", address).replace("A3", "B1")
+        (lab.folder / "config.toml").write_text('schema = "1"\n' + station)
+        lab.environment["LABCTL_CONFIG"] = str(lab.folder / "config.toml")
+        head = HEAD.replace("pressure.negative", "# pressure.negative")
+        (lab.folder / "short.toml").write_text(head + '[[step]]\nrest = "2 s"\n')
+        done = lab.finish("run", "short.toml", "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["simulated"] is True
+        assert lab.ask("SELECT simulated FROM runs") == [(1,)]
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=PATIENCE)
+
+
 def test_a_prompt_is_answered_by_nobody_on_real_instruments(lab: Lab) -> None:
     """Served alone, instruments look real to a run: their operator has to be there."""
     text = CONFIG.read_text()
