@@ -17,6 +17,7 @@ EXECUTED = [
     for page in sorted((DOCS / folder).glob("*.md"))
     if any(block.language == "console" or block.file for block in blocks(page))
 ]
+EXECUTED.append(ROOT / "README.md")
 BY_HAND = {"run-separate-processes.md"}
 """Pages that need a second terminal for all they show."""
 STATUS = re.compile(r"\s+# exit status (\d+)$")
