@@ -15,10 +15,12 @@ _PRESSURE_SIDE: dict[str, Side] = {"negative_pressure_pa": "negative", "positive
 class RowWriter:
     """Decides, reading by reading, whether a record rule asks for a row, and assembles it."""
 
-    def __init__(self, board: Board, ledger: Ledger) -> None:
+    def __init__(self, board: Board, ledger: Ledger, poll_period: float) -> None:
         self._board = board
         self._ledger = ledger
         self._rule = RecordRule()
+        # A poll that comes a little early on a real clock is the one that the interval means.
+        self._early = poll_period / 2
         self._time = 0.0
         self._voltage: float | None = None
         self._current = 0.0
@@ -34,7 +36,7 @@ class RowWriter:
         """Whether the interval has passed or something has moved by its delta since the last row."""
         rule = self._rule
         return (
-            (rule.interval is not None and now - self._time >= rule.interval - 1e-6)
+            (rule.interval is not None and now - self._time >= rule.interval - self._early)
             or (rule.voltage is not None and _moved(reading.voltage, self._voltage, rule.voltage))
             or (rule.current is not None and abs(reading.current - self._current) >= rule.current)
             or (rule.capacity is not None and abs(self._ledger.step_charge - self._charge) >= rule.capacity)

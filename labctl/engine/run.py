@@ -90,7 +90,7 @@ class Run:
         self._operator = operator
         self._sink = sink
         station.board.bore_area = plan.cell.bore_area
-        self._rows = RowWriter(station.board, self.ledger)
+        self._rows = RowWriter(station.board, self.ledger, station.instruments.cycler.poll_period)
         self._guard = Guard(plan.limits, station.board, self.ledger, self._needed(), now)
         self._view = View(station.board, self.ledger, lambda: self.progress.cycle)
         self._ends: StepEnds | None = None

@@ -5,7 +5,6 @@ import select
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import cast
 
 import pyvisa
@@ -23,11 +22,6 @@ QUIET_MS = 50
 CHUNK = 4096
 
 
-@cache
-def _resource_manager() -> pyvisa.ResourceManager:
-    return pyvisa.ResourceManager("@py")
-
-
 class VisaLink(BlockingLink):
     """One VISA resource."""
 
@@ -35,12 +29,15 @@ class VisaLink(BlockingLink):
         super().__init__(name, clock, simulated=simulated)
         self._address = address
         self._wire = wire
+        self._manager: pyvisa.ResourceManager | None = None
         self._resource: MessageBasedResource | None = None
 
     def open_blocking(self) -> None:
         """Open the resource."""
         try:
-            resource = _resource_manager().open_resource(self._address, open_timeout=int(self._wire.timeout * 1000))
+            # One for the whole process, but anybody in it may have closed it: PyVISA then makes a new one.
+            self._manager = pyvisa.ResourceManager("@py")
+            resource = self._manager.open_resource(self._address, open_timeout=int(self._wire.timeout * 1000))
             self._resource = cast("MessageBasedResource", resource)
             self._refuse_unconnected()
         except Exception as error:  # bare where the backend finds no such host

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -18,60 +18,111 @@ from labctl.record.writer import Writer
 _log = logging.getLogger(__name__)
 
 FLUSH_PERIOD = 0.1
-"""Seconds of host time between two fsyncs of a journal."""
+"""Seconds of host time between two fsyncs of the journals."""
 FLUSH_COUNT = 500
 """Buffered records after which a journal is flushed at once."""
+
+
+class Flusher:
+    """Brings the journals of a process to disk, all of them in one go: a hundred runs cost no hundred threads.
+
+    Args:
+        in_thread: whether fsyncs run in a worker thread; without, the event loop waits for them.
+    """
+
+    def __init__(self, *, in_thread: bool) -> None:
+        self.hurry = asyncio.Event()
+        self._in_thread = in_thread
+        self._deliveries: list[Delivery] = []
+        self._at_work: asyncio.Task[None] | None = None
+
+    def add(self, delivery: "Delivery") -> None:
+        """Take care of a delivery's journal from now on."""
+        self._deliveries.append(delivery)
+
+    async def drop(self, delivery: "Delivery") -> None:
+        """Let go of a journal: when this returns nobody works in it."""
+        self._deliveries.remove(delivery)
+        if self._at_work is not None:
+            await asyncio.wait([self._at_work])
+
+    async def serve(self) -> None:
+        """Flush every period, and at once where somebody is in a hurry, until cancelled; raises StorageError."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_PERIOD):
+                    await self.hurry.wait()
+            self.hurry.clear()
+            due = [delivery for delivery in self._deliveries if delivery.journal.buffered]
+            if due:
+                self._at_work = asyncio.create_task(self._flush([delivery.journal for delivery in due]))
+                try:
+                    await asyncio.shield(self._at_work)
+                except asyncio.CancelledError:
+                    await asyncio.wait([self._at_work])  # a journal may be closed only when nobody works in it
+                    raise
+            for delivery in due:
+                delivery.flushed()
+
+    async def _flush(self, journals: "list[Journal]") -> None:
+        def flush() -> None:
+            for journal in journals:
+                journal.flush()
+
+        if self._in_thread:
+            await asyncio.to_thread(flush)
+        else:
+            flush()
 
 
 class Delivery:
     """One run's records on their way from `record` to the database."""
 
-    def __init__(self, journal: Journal, outbox: Outbox, *, in_thread: bool) -> None:
-        self._journal = journal
+    def __init__(self, journal: Journal, outbox: Outbox, flusher: Flusher) -> None:
+        self.journal = journal
         self._outbox = outbox
-        self._in_thread = in_thread
-        self._hurry = asyncio.Event()
-        self._flushed = asyncio.Event()
-        self._work: list[asyncio.Task[None]] = []
+        self._flusher = flusher
+        self._on_disk = asyncio.Event()
+        self._work: asyncio.Task[None] | None = None
 
     @property
     def run(self) -> str:
         """UUID of the run."""
-        return self._journal.run
+        return self.journal.run
 
     @property
     def last(self) -> int:
         """Number of the last record."""
-        return self._journal.last
+        return self.journal.last
 
     @property
     def open(self) -> bool:
         """Whether it is neither closed nor left."""
-        return bool(self._work)
+        return self._work is not None
 
     @property
     def backlog(self) -> int:
         """Records that are not yet known to be in the database: slow down while there are too many."""
-        return self._journal.last - self._outbox.committed
+        return self.journal.last - self._outbox.committed
 
     def record(self, record: Record) -> int:
         """Take a record and return its number; never waits. Raises StorageError for one that cannot be encoded."""
-        number = self._journal.append(record)
-        if self._journal.buffered >= FLUSH_COUNT:
-            self._hurry.set()
+        number = self.journal.append(record)
+        if self.journal.buffered >= FLUSH_COUNT:
+            self._flusher.hurry.set()
         return number
 
     async def durable(self) -> None:
         """Wait until everything recorded so far is on disk."""
-        number = self._journal.last
-        while self._journal.durable < number:
-            self._flushed.clear()
-            self._hurry.set()
-            await self._flushed.wait()
+        number = self.journal.last
+        while self.journal.durable < number:
+            self._on_disk.clear()
+            self._flusher.hurry.set()
+            await self._on_disk.wait()
 
     async def settled(self, at_most: int = 0) -> None:
         """Wait until at most so many of the records so far are not yet in the database."""
-        number = self._journal.last - at_most
+        number = self.journal.last - at_most
         await self.durable()
         await self._outbox.committed_at_least(number)
 
@@ -86,65 +137,45 @@ class Delivery:
                 await self.settled()
         await self._stop()
         if self.backlog == 0:
-            self._journal.remove()
+            self.journal.remove()
             return True
-        self._journal.close()
+        self.journal.close()
         return False
 
     async def leave(self) -> None:
         """Stop, and leave the journal on disk for the next process; after `close` this changes nothing."""
-        if self._work:
+        if self.open:
             await self._stop()
-            self._journal.close()
+            self.journal.close()
 
     def start(self, group: asyncio.TaskGroup) -> None:
-        """Begin to flush and deliver; an error of the disk reaches the owner of the group."""
-        self._work = [
-            group.create_task(self._keep_flushed(), name=f"journal {self.run}"),
-            group.create_task(self._outbox.serve(), name=f"outbox {self.run}"),
-        ]
+        """Begin to deliver."""
+        self._flusher.add(self)
+        self._work = group.create_task(self._outbox.serve(), name=f"outbox {self.run}")
+
+    def flushed(self) -> None:
+        """Go on with what is on disk now."""
+        self._outbox.wake()
+        self._on_disk.set()
+        self.journal.forget(self._outbox.committed)
 
     async def _stop(self) -> None:
-        for task in self._work:
-            task.cancel()
-        await asyncio.wait(self._work)
-        self._work = []
-
-    async def _keep_flushed(self) -> None:
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(FLUSH_PERIOD):
-                    await self._hurry.wait()
-            self._hurry.clear()
-            if self._journal.buffered:
-                await self._on_disk(self._journal.flush)
-                self._outbox.wake()
-            self._flushed.set()
-            self._journal.forget(self._outbox.committed)
-
-    async def _on_disk(self, work: Callable[[], None]) -> None:
-        if not self._in_thread:
-            work()
-            return
-        task = asyncio.create_task(asyncio.to_thread(work))
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task])  # the journal may be closed only when nobody works in it
-            raise
+        assert self._work is not None
+        self._work.cancel()
+        await asyncio.wait([self._work])
+        self._work = None
+        await self._flusher.drop(self)
 
 
 class DataPath:
     """Begins deliveries; made by `open_data_path`."""
 
-    def __init__(
-        self, bus: Bus, process: Process, journals: Path, group: asyncio.TaskGroup, *, in_thread: bool
-    ) -> None:
+    def __init__(self, bus: Bus, process: Process, journals: Path, group: asyncio.TaskGroup, flusher: Flusher) -> None:
         self._bus = bus
         self._process = process
         self._journals = journals
         self._group = group
-        self._in_thread = in_thread
+        self._flusher = flusher
         self._deliveries: list[Delivery] = []
 
     def begin(self, run: str, station: str, channel: int = 0, *, simulated: bool) -> Delivery:
@@ -181,7 +212,7 @@ class DataPath:
 
     def _deliver(self, journal: Journal) -> Delivery:
         station = Station(self._process, journal.station or "unknown")
-        delivery = Delivery(journal, Outbox(journal, self._bus, station), in_thread=self._in_thread)
+        delivery = Delivery(journal, Outbox(journal, self._bus, station), self._flusher)
         delivery.start(self._group)
         self._deliveries = [d for d in self._deliveries if d.open] + [delivery]
         return delivery
@@ -215,8 +246,12 @@ async def open_data_path(
     writer = None if database is None else Writer(database)
     try:
         async with _workers() as group:
-            path = DataPath(bus, process, journals, group, in_thread=in_thread)
-            works = [group.create_task(bus.serve(), name="bus")]
+            flusher = Flusher(in_thread=in_thread)
+            path = DataPath(bus, process, journals, group, flusher)
+            works = [
+                group.create_task(bus.serve(), name="bus"),
+                group.create_task(flusher.serve(), name="flusher"),
+            ]
             if writer is not None:
                 service = Recorder(bus, writer, Process(process.site, recorder), in_thread=in_thread)
                 works.append(group.create_task(service.serve(), name="recorder"))

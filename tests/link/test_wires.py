@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
+import pyvisa
 
 from labctl.clock import RealClock, VirtualClock, host_monotonic
 from labctl.errors import GarbledReply, NoReply, Unreachable, WrongInstrument
@@ -267,3 +268,12 @@ async def test_a_connection_that_the_instrument_closed_is_told_at_once() -> None
             await link.query(b"second\n")
         assert await link.query(b"third\n") == b"third", "reopened"
         await link.close()
+
+
+async def test_a_backend_that_somebody_closed_is_opened_again() -> None:
+    """PyVISA shares one resource manager in a process; another part of the program may close it."""
+    async with wired(Echo(), TCP) as link:
+        await link.query(b"one\n")
+    pyvisa.ResourceManager("@py").close()
+    async with wired(Echo(), TCP) as link:
+        assert await link.query(b"two\n")
