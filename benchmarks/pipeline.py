@@ -1,8 +1,8 @@
 """From instrument to committed row: through labctl, straight to SQLite, and as the naive pipeline does it.
 
-All three ask the same instrument, a simulated Keithley 2450 in a process of its own on TCP, through the same driver,
-count charge and assemble rows as the engine does, into the same tables with synchronous FULL. They differ in the way
-up:
+All three ask the same instruments, simulated Keithley 2450 in a process of their own on TCP, each polled by a task of
+its own as at a station, through the same driver; they count charge and assemble rows as the engine does, into the same
+tables with synchronous FULL. They differ in the way up:
 
 - labctl: journal, MQTT (the embedded broker), recorder, 50 records a message;
 - straight: executemany of 50 rows a transaction, no journal and no bus;
@@ -10,12 +10,13 @@ up:
 """
 
 import asyncio
+import itertools
 import subprocess
 import sys
 import uuid
 from argparse import Namespace
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -45,6 +46,8 @@ from labctl.registry import load_driver
 ROUNDS = 5
 READINGS = 3000
 """In a round of each variant: about a second for the fastest."""
+INSTRUMENTS = 1
+"""More of them share the cores with their simulators; the ratios stay about the same."""
 BATCH = 50
 DRIVER = "keithley-2450"
 TOPIC = "naive/readings"
@@ -69,42 +72,65 @@ class Sampler:
         return self._rows.row(reading, now, self._clock.unix(), cycle=0, step_count=1, step_id=1)
 
 
-Variant = Callable[[Sampler, int, Path, Address], Awaitable[float]]
-"""Takes so many readings into a database in the folder; returns seconds from the first question to the last commit."""
+Samplers = list[Sampler]
+Variant = Callable[[Samplers, int, Path, Address], Awaitable[float]]
+"""Takes so many readings of each into a database; returns seconds from the first question to the last commit."""
 
 
-async def through_labctl(sampler: Sampler, count: int, folder: Path, broker: Address) -> float:
+async def each(samplers: Samplers, poll: Callable[[Sampler], Coroutine[None, None, None]]) -> None:
+    """Poll every instrument in a task of its own."""
+    async with asyncio.TaskGroup() as group:
+        for sampler in samplers:
+            group.create_task(poll(sampler))
+
+
+async def through_labctl(samplers: Samplers, count: int, folder: Path, broker: Address) -> float:
     process = Process("benchmark", "host")
     async with open_data_path(MqttBus(broker, process.alive), process, folder / "journals", folder / "lab.db") as path:
         delivery = path.begin(str(uuid.uuid4()), "A1", simulated=True)
         delivery.record(started(delivery.run, "A1"))
         await delivery.settled()
+
+        async def poll(sampler: Sampler) -> None:
+            for _ in range(count):
+                delivery.record(await sampler.sample())
+
         begin = host_monotonic()
-        for _ in range(count):
-            delivery.record(await sampler.sample())
+        await each(samplers, poll)
         await delivery.settled()
         seconds = host_monotonic() - begin
         await delivery.close()
     return seconds
 
 
-async def straight(sampler: Sampler, count: int, folder: Path, _broker: Address) -> float:
+async def straight(samplers: Samplers, count: int, folder: Path, _broker: Address) -> float:
     connection = connect(folder / "lab.db")
     connection.execute("INSERT INTO runs (id, uuid) VALUES (1, 'benchmark')")
     insert = f"INSERT INTO readings VALUES (1, 0, {', '.join('?' * (1 + len(COLUMNS)))})"
-    begin = host_monotonic()
-    for first in range(1, count + 1, BATCH):
-        numbers = range(first, min(first + BATCH, count + 1))
-        rows = [(number, *(await sampler.sample()).values) for number in numbers]
+    rows: list[tuple[float | int | None, ...]] = []
+    numbers = itertools.count(1)
+
+    def commit() -> None:
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(insert, rows)
         connection.execute("COMMIT")
+        rows.clear()
+
+    async def poll(sampler: Sampler) -> None:
+        for _ in range(count):
+            rows.append((next(numbers), *(await sampler.sample()).values))
+            if len(rows) >= BATCH:
+                commit()
+
+    begin = host_monotonic()
+    await each(samplers, poll)
+    commit()
     seconds = host_monotonic() - begin
     connection.close()
     return seconds
 
 
-async def naive(sampler: Sampler, count: int, folder: Path, broker: Address) -> float:
+async def naive(samplers: Samplers, count: int, folder: Path, broker: Address) -> float:
     connection = connect(folder / "lab.db")
     connection.execute("INSERT INTO runs (id, uuid) VALUES (1, 'benchmark')")
     table = cast("Table", Database(connection)["readings"])
@@ -116,15 +142,20 @@ async def naive(sampler: Sampler, count: int, folder: Path, broker: Address) -> 
             async for message in subscriber.messages:
                 table.insert(orjson.loads(message.payload))
                 inserted += 1
-                if inserted == count:
+                if inserted == count * len(samplers):
                     return
+
+        numbers = itertools.count(1)
+
+        async def poll(sampler: Sampler) -> None:
+            for _ in range(count):
+                values = dict(zip(COLUMNS, (await sampler.sample()).values, strict=True))
+                message = {"run_id": 1, "channel": 0, "seq": next(numbers), **values}
+                await publisher.publish(TOPIC, orjson.dumps(message), qos=1)
 
         begin = host_monotonic()
         recorder = asyncio.create_task(insert_each())
-        for number in range(1, count + 1):
-            values = dict(zip(COLUMNS, (await sampler.sample()).values, strict=True))
-            message = {"run_id": 1, "channel": 0, "seq": number, **values}
-            await publisher.publish(TOPIC, orjson.dumps(message), qos=1)
+        await each(samplers, poll)
         await recorder
         seconds = host_monotonic() - begin
     connection.close()
@@ -166,28 +197,32 @@ async def resting_cycler(address: str) -> AsyncIterator[Cycler]:
         await link.close()
 
 
-async def rates(rounds: int, count: int) -> dict[str, list[float]]:
+async def rates(rounds: int, readings: int, instruments: int) -> dict[str, list[float]]:
     """Return readings a second of each variant, round by round."""
     found: dict[str, list[float]] = {name: [] for name in VARIANTS}
-    with TemporaryDirectory() as scratch, simulator() as address:
+    with TemporaryDirectory() as scratch, ExitStack() as stack:
+        addresses = [stack.enter_context(simulator()) for _ in range(instruments)]
         broker = Broker(Path(scratch) / "broker")
         listening = await asyncio.to_thread(broker.start)
         try:
-            async with resting_cycler(address) as cycler:
+            async with AsyncExitStack() as connected:
+                cyclers = [await connected.enter_async_context(resting_cycler(address)) for address in addresses]
                 for number in range(-1, rounds):
                     for name, variant in VARIANTS.items():
                         folder = Path(scratch) / f"{name}-{number}"
                         folder.mkdir()
-                        seconds = await variant(Sampler(cycler), count if number >= 0 else BATCH, folder, listening)
+                        count = (readings if number >= 0 else BATCH * instruments) // instruments
+                        samplers = [Sampler(cycler) for cycler in cyclers]
+                        seconds = await variant(samplers, count, folder, listening)
                         if number >= 0:  # the round before the first warms everything up
-                            found[name].append(count / seconds)
+                            found[name].append(count * instruments / seconds)
         finally:
             await asyncio.to_thread(broker.stop)
     return found
 
 
 def measure(arguments: Namespace) -> Report:
-    found = asyncio.run(rates(arguments.rounds, arguments.readings))
+    found = asyncio.run(rates(arguments.rounds, arguments.readings, arguments.instruments))
     labctl, limit, plain = (Figure(name, "readings/s", values) for name, values in found.items())
     return Report(
         "pipeline",
@@ -202,4 +237,5 @@ def measure(arguments: Namespace) -> Report:
 if __name__ == "__main__":
     parser = options("From instrument to committed row.", ROUNDS)
     parser.add_argument("--readings", type=int, default=READINGS, help=f"in each round of each variant ({READINGS})")
+    parser.add_argument("--instruments", type=int, default=INSTRUMENTS, help=f"polled at once ({INSTRUMENTS})")
     run(parser, measure)

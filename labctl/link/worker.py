@@ -59,6 +59,10 @@ class _Worker:
                 loop.call_soon_threadsafe(_succeed, future, result)
 
 
+def _nothing() -> None:
+    """Do nothing, when everything before it is done."""
+
+
 def _succeed(future: "asyncio.Future[R]", result: R) -> None:
     if not future.done():
         future.set_result(result)
@@ -104,15 +108,13 @@ class BlockingLink(BaseLink):
 
     async def _in_worker(self, call: Callable[[], R]) -> R:
         """Run a blocking call to its end, also when this task is cancelled: its thread cannot be taken back."""
-        running = self._worker.submit(call)
         try:
-            return await asyncio.shield(running)
+            return await self._worker.submit(call)
         except asyncio.CancelledError:
-            while not running.done():
+            behind_it = self._worker.submit(_nothing)
+            while not behind_it.done():
                 with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait([running])
-            if not running.cancelled():
-                running.exception()  # retrieved: the cancellation is what the caller gets to know
+                    await asyncio.wait([behind_it])
             raise
 
     @abstractmethod
