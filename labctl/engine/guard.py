@@ -61,6 +61,10 @@ class Guard:
             self._looks[f"load_cell.{side}"] = partial(self._look_at_pressure, side)
             self._looks[f"pressure_rig.{side}"] = self._look_at_torque
 
+    def follow(self, limits: Limits) -> None:
+        """Watch over the limits of a step that begins: those of the run, or narrower ones."""
+        self._limits = limits
+
     def check(self, measured: str | None, now: float) -> Trip | None:
         """Check what an instrument has just measured (None: it failed to), and that none is silent.
 

@@ -18,21 +18,10 @@ from labctl.engine.pressure import PressureControl
 from labctl.engine.rows import RowWriter
 from labctl.engine.station import Station, to_the_end
 from labctl.engine.verbs import Verbs
+from labctl.engine.walk import Leave, Walk, cycles_of
 from labctl.errors import InstrumentError, InstrumentLost, LabctlError, LimitTripped, StepFailed, first_of
 from labctl.instrument import Range
-from labctl.protocol.plan import (
-    Branch,
-    End,
-    Finish,
-    ForEach,
-    Hook,
-    Loop,
-    Node,
-    Plan,
-    Pressure,
-    Step,
-    Then,
-)
+from labctl.protocol.plan import Branch, End, Finish, Plan, Step, Then
 from labctl.reading import Event, Record, RunState, Severity
 
 
@@ -59,15 +48,6 @@ class Progress:
     test_time: float = 0.0
 
 
-class _Leave(Exception):
-    """Carries `then` out of the step that met it, to the loop or label it speaks of."""
-
-    def __init__(self, then: Then, label: str, reason: str) -> None:
-        super().__init__(reason)
-        self.then = then
-        self.label = label
-
-
 class Run:
     """Walks a plan. The station is connected and polled before it starts, and stays so when it has ended.
 
@@ -81,7 +61,7 @@ class Run:
     def __init__(self, plan: Plan, station: Station, operator: Operator, sink: Callable[[Record], None]) -> None:
         now = station.clock.now()
         self.plan = plan
-        self.progress = Progress(cycles=_cycles(plan.body))
+        self.progress = Progress(cycles=cycles_of(plan.body))
         self.ledger = Ledger(now)
         self.forecast = Forecast(plan)
         self.outcome: Outcome | None = None
@@ -99,7 +79,6 @@ class Run:
         self._stopped = False
         self._step_is_open = False
         self._workers: list[asyncio.Task[None]] = []
-        self._fired: set[int] = set()
         self._controls = {
             side: PressureControl(side, rig, station.board, self._clock, plan.limits.torque or rig.torque_range.high)
             for side, rig in station.instruments.rigs.items()
@@ -231,10 +210,10 @@ class Run:
     async def _walk_to_the_end(self) -> None:
         await self._arm()
         try:
-            await self._walk(self.plan.body)
-        except _Leave as leave:
+            await Walk(self._step, self._decide, self._begin_cycle).walk(self.plan.body)
+        except Leave as leave:
             if leave.then is not Then.END:
-                raise StepFailed(f'Nothing is labelled "{leave.label}" around this step.') from leave
+                raise StepFailed(f"Nothing around the step is meant by {leave}.") from leave
 
     async def _arm(self) -> None:
         limits = self.plan.limits
@@ -245,67 +224,16 @@ class Run:
         )
         await cycler.arm(window, limits.current)
 
-    async def _walk(self, nodes: tuple[Node, ...], hooks: tuple[Hook, ...] = ()) -> None:
-        """Walk nodes in order, each followed by the hooks that are due after it; a `goto` moves among them."""
-        index = 0
-        while index < len(nodes):
-            try:
-                await self._node(nodes[index])
-                await self._hooks(hooks, nodes[index])
-                index += 1
-            except _Leave as leave:
-                names = [getattr(node, "name", "") for node in nodes]
-                if leave.then is not Then.GOTO or leave.label not in names:
-                    raise
-                index = names.index(leave.label)
-
-    async def _node(self, node: Node) -> None:
-        match node:
-            case Step():
-                await self._step(node)
-            case Loop():
-                await self._loop(node)
-            case ForEach(bodies=bodies):
-                try:
-                    for body in bodies:
-                        await self._walk(body)
-                except _Leave as leave:
-                    if leave.then is not Then.BREAK:
-                        raise
-            case Branch():
-                await self._branch(node)
-
-    async def _loop(self, loop: Loop) -> None:
-        for number in range(1, loop.passes + 1):
-            if loop.counts:
-                self.progress.cycle += 1
-            due = tuple(hook for hook in loop.hooks if hook.due(number))
-            try:
-                await self._walk(loop.body, due)
-            except _Leave as leave:
-                if leave.then is Then.BREAK:
-                    return
-                raise
-
-    async def _hooks(self, hooks: tuple[Hook, ...], node: Node) -> None:
-        if isinstance(node, Step):
-            for hook in hooks:
-                if hook.after in (node.verb, node.name):
-                    await self._walk(hook.body)
-
-    async def _branch(self, branch: Branch) -> None:
-        if branch.once and branch.id in self._fired:
-            return
+    def _decide(self, branch: Branch) -> bool:
         here = self.progress.step or next(self.plan.steps())
-        if evaluator(branch.condition, here, self._view).met(self._clock.now()):
-            self._fired.add(branch.id)
-            await self._walk(branch.body)
-        else:
-            await self._walk(branch.otherwise)
+        return evaluator(branch.condition, here, self._view).met(self._clock.now())
+
+    def _begin_cycle(self) -> None:
+        self.progress.cycle += 1
 
     async def _step(self, step: Step) -> None:
         if isinstance(step.action, Finish):
-            raise _Leave(Then.END, "", "The protocol says so.")
+            raise Leave(Then.END)
         ends = StepEnds(step, self._view)
         end = await self._begin(step, ends)
         if end is None and (step.ends or step.timeout):
@@ -336,6 +264,7 @@ class Run:
         self.ledger.start_step(now)
         self.ledger.add(reading, now)
         self.progress.step, self.progress.step_count = step, count
+        self._guard.follow(step.limits or self.plan.limits)
         self._rows.follow(step.record)
         self._write_row()
         self._step_is_open = True
@@ -356,7 +285,7 @@ class Run:
                 f'Step {step.id} "{step.name}" (line {step.line}) ended in a fault: {end.text}{why}.',
                 "The circuit is open and the pressure frozen. See the last rows of the run for the cause.",
             )
-        raise _Leave(end.then, end.label, end.text)
+        raise Leave(end.then, end.label)
 
     # -- telling -----------------------------------------------------------------------------------------------------
 
@@ -371,34 +300,8 @@ class Run:
         test_time = self._clock.now() - self.ledger.start_time
         self._sink(Event(kind, self._clock.unix(), test_time, message, severity, data))
 
-    @property
-    def pressure_targets(self) -> dict[str, float]:
-        """Set points in Pa of the sides under control."""
-        return {side: c.target for side, c in self._controls.items() if c.target is not None}
-
-    @property
-    def commanded(self) -> Pressure | None:
-        """The pressure step in force."""
-        return self._verbs.pressure
-
 
 def _severity(state: RunState) -> Severity:
     if state is RunState.COMPLETED:
         return Severity.INFO
     return Severity.WARNING if state is RunState.STOPPED else Severity.ALARM
-
-
-def _cycles(nodes: tuple[Node, ...]) -> int:
-    """Cycles of a whole plan, as far as loops say it."""
-    total = 0
-    for node in nodes:
-        match node:
-            case Loop(passes=passes, counts=True):
-                total += passes
-            case Loop(passes=passes, body=body):
-                total += passes * _cycles(body)
-            case ForEach(bodies=bodies):
-                total += sum(_cycles(body) for body in bodies)
-            case Branch(body=body):
-                total += _cycles(body)
-    return total

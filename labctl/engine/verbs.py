@@ -22,14 +22,9 @@ UNLOADED = 0.02
 
 
 class Verbs:
-    """Commands the instruments of a station.
-
-    Attributes:
-        pressure: the pressure step in force.
-    """
+    """Commands the instruments of a station."""
 
     def __init__(self, station: Station, controls: dict[Side, PressureControl], operator: Operator) -> None:
-        self.pressure: Pressure | None = None
         self._station = station
         self._controls = controls
         self._operator = operator
@@ -83,7 +78,6 @@ class Verbs:
                     await self._controls[side].lock()
 
     async def _press(self, action: Pressure) -> None:
-        self.pressure = action
         for side, pressure in action.targets:
             control = self._controls.get(side)
             if control is not None:

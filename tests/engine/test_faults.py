@@ -113,6 +113,15 @@ async def test_a_locked_gap_that_creeps_below_its_limit_opens_the_circuit_and_fr
     assert row["negative_pressure_pa"] == pytest.approx(2.45e6, rel=0.01), "the pressure stays where it was"
 
 
+async def test_a_step_may_narrow_the_limits_for_itself() -> None:
+    steps = '[[step]]\nrest = "5 min"\nlimits = { temperature = ["10 degC", "20 degC"] }\n'
+    async with laboratory() as lab:
+        outcome = await lab.run('[[step]]\nrest = "5 min"\n' + steps)
+    assert outcome.state is RunState.TRIPPED
+    assert "above the limit of 20 °C" in outcome.reason
+    assert [event.data["step_count"] for event in lab.events if event.kind == "step.ended"] == [1, 2]
+
+
 async def test_a_trip_closes_the_step_with_a_row_and_its_charge() -> None:
     async with laboratory() as lab:
         head = HEAD.replace('"400 mAh/g"', '"5 mAh/g"').replace('"60 s"', '"1 h"')
