@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from labctl.lab.experiment import Running
 
 REPAINT = 0.25
+WIDE = 130
 STEP_WIDTH = 26
+VERB_WIDTH = 13
 LINE_PERIOD = 5.0
 """Host seconds between two lines where nobody sees a repaint."""
 
@@ -48,13 +50,15 @@ class Progress:
             with suppress(asyncio.CancelledError):
                 await self._task
             if not self._console.is_terminal and self._said != self._running.run.progress.step_count:
-                self._console.print(_line(self._running), soft_wrap=True)
+                self._console.print(_line(self._running, self._console.width), soft_wrap=True)
 
     async def _repaint(self, running: "Running") -> None:
-        with Live(_line(running), console=self._console, auto_refresh=False, transient=True) as live:
+        with Live(
+            _line(running, self._console.width), console=self._console, auto_refresh=False, transient=True
+        ) as live:
             while True:
                 await host_sleep(REPAINT)
-                live.update(_line(running), refresh=True)
+                live.update(_line(running, self._console.width), refresh=True)
 
     async def _say(self, running: "Running") -> None:
         last = -LINE_PERIOD
@@ -62,29 +66,35 @@ class Progress:
             count = running.run.progress.step_count
             if count != self._said or host_monotonic() - last >= LINE_PERIOD:
                 self._said, last = count, host_monotonic()
-                self._console.print(_line(running), soft_wrap=True)
+                self._console.print(_line(running, self._console.width), soft_wrap=True)
             await host_sleep(REPAINT)
 
 
-def _line(running: "Running") -> Text:
-    """Step, cycle, V, I, pressures, temperature, time passed and left, each at its place in the line."""
+def _line(running: "Running", columns: int) -> Text:
+    """Step, cycle, V, I, pressures, temperature, time passed and left, each at its place in the line.
+
+    In fewer columns than WIDE the step is its verb, and temperature and time passed are left out.
+    """
     run, board, now = running.run, running.assembly.station.board, running.clock.now()
-    progress, cell = run.progress, board.fresh_cell(now)
-    step = progress.step
-    where = f"{step.id} {step.name}" if step is not None else "ended" if progress.step_count else "starting"
-    parts = [f"{where[:STEP_WIDTH]:<{STEP_WIDTH}}"]
+    progress, cell, wide = run.progress, board.fresh_cell(now), columns >= WIDE
+    step, width = progress.step, STEP_WIDTH if wide else VERB_WIDTH
+    where = "ended" if progress.step_count else "starting"
+    if step is not None:
+        where = f"{step.id} {step.name if wide else step.verb}"
+    parts = [f"{where[:width]:<{width}}"]
     if progress.cycles:
         digits = len(str(progress.cycles))
-        parts.append(f"cycle {progress.cycle:>{digits}}/{progress.cycles}")
+        parts.append(f"{'cycle ' if wide else ''}{progress.cycle:>{digits}}/{progress.cycles}")
     parts.append(f"{_shown(None if cell is None else cell.voltage, 1.0, 4, 7)} V")
     parts.append(f"{_shown(None if cell is None else cell.current, 1e-3, 4, 8, sign='+')} mA")
     if board.gauges.keys() & set(FORCE_GAUGE.values()):
         sides = (_shown(board.pressure(side, now), 1e6, 3, 6) for side in SIDES)
         parts.append(" /".join(sides) + " MPa")
-    if BATH in board.gauges:
+    if wide and BATH in board.gauges:
         parts.append(f"{_shown(board.temperature(now), 1.0, 1, 5)} °C")
     left = run.forecast.left(progress.test_time) if step is not None or not progress.step_count else 0.0
-    parts.append(f"{duration(progress.test_time):>11}, {duration(left)} left")
+    passed = f"{duration(progress.test_time):>11}, " if wide else ""
+    parts.append(f"{passed}{duration(left)} left")
     return Text("  ".join(parts))
 
 

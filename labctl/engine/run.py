@@ -117,7 +117,7 @@ class Run:
                 await to_the_end(safe)
             finally:
                 self.outcome = outcome
-                self._event("run.ended", outcome.reason, _severity(outcome.state), state=outcome.state.value)
+                self._tell_end(outcome)
                 station.forget_run()
         return outcome
 
@@ -292,6 +292,10 @@ class Run:
     def _tell_step(self, step_id: int, name: str, verb: str, count: int) -> None:
         cycle = self.progress.cycle
         self._event("step.started", name, step_count=count, step_id=step_id, name=name, verb=verb, cycle_count=cycle)
+
+    def _tell_end(self, outcome: Outcome) -> None:
+        state, reason = outcome.state, outcome.reason
+        self._event("run.ended", reason, _severity(state), state=state.value, reason=reason)
 
     def _tell(self, kind: str, message: str, severity: Severity) -> None:
         self._event(kind, message, severity)

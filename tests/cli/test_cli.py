@@ -126,6 +126,7 @@ def test_run_records_and_show_shows(labctl: Labctl, quick: str, tmp_path: Path) 
     assert row["instruments"]["cycler"]["identity"].startswith("KEITHLEY INSTRUMENTS 2450")
     status, out, _ = labctl("show", "1", "--json")
     shown = json.loads(out)
+    assert shown["run"]["end_reason"] == "The plan is done."
     assert [step["verb"] for step in shown["steps"]] == ["rest", "charge", "end"]
     assert shown["cycles"][0]["charging_capacity_ah"] > 0
     assert labctl("show", "1")[0] == 0
