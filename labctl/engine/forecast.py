@@ -65,7 +65,8 @@ def _first_guess(step: Step, plan: Plan) -> float:
             cv_part = sum(times) if step.action.cv else 0.0
             return min([charge / abs(current) + cv_part, *([] if step.action.cv else times)])
         case Pressure(targets=targets, ramp=ramp):
-            return max((pressure for _, pressure in targets), default=0.0) / ramp + max(times, default=0.0)
+            way = max((pressure for _, pressure in targets), default=0.0) / ramp if ramp else 0.0
+            return way + max(times, default=0.0)
         case Temperature():
             return FIRST_SETTLING + max(times, default=0.0)
     return min(times, default=0.0)

@@ -168,9 +168,11 @@ def _check_side(side: Side, control: str, station: StationAbilities) -> None:
     if side not in station.actuated and not measured:
         reason = f"station {station.name} neither drives nor measures the {side} side"
         raise Refused("station", reason, "Leave the side out, or fit a load cell or a rig.")
-    if side in station.actuated and not measured and control == "force":
+    if side in station.actuated and not measured:
         reason = f"station {station.name} has no load cell on the {side} side to close the loop on"
-        raise Refused("station", reason, 'Fit one, or write control = "gap".')
+        raise Refused("station", reason, "Fit one: without it nobody knows when the pressure is reached.")
+    if control == "free":
+        raise Refused("not-built", 'control = "free" is not built yet', 'This version runs "force" and "gap".')
 
 
 def _check_pressure(side: Side, written: Quantity, basis: Basis) -> None:
