@@ -135,7 +135,7 @@ class Station:
         while True:
             measured = await self._try(name, read)
             self._on_poll(name if measured else None, clock.now())
-            if ticks:
+            if ticks and measured:
                 await clock.sleep_until(clock.now(), LATE)
                 self._on_tick(clock.now())
             count = max(count + 1, int((clock.now() - begin) / period))  # periods that have passed are not made up for

@@ -141,6 +141,20 @@ def test_run_records_and_show_shows(labctl: Labctl, quick: str, tmp_path: Path) 
     assert list((tmp_path / "data").glob("*.journal/*")) == []
 
 
+def test_a_cell_file_fills_the_protocols_cell(labctl: Labctl, quick: str, tmp_path: Path) -> None:
+    cell = tmp_path / "nmc-07.toml"
+    cell.write_text('schema = "1"\n[cell]\nname = "NMC-07"\npositive = { active_mass = "22 mg" }\n')
+    status, _, err = labctl("run", quick, "--station", "A1", "--simulate", "--cell", str(cell))
+    assert status == 0, err
+    shown = json.loads(labctl("show", "1", "--json")[1])
+    assert shown["run"]["cell_name"] == "NMC-07"
+    assert shown["run"]["cell"]["active_mass"] == pytest.approx(22e-6)
+    cell.write_text('schema = "1"\n[cell]\npositive = { active_mas = "22 mg" }\n')
+    status, _, err = labctl("run", quick, "--station", "A1", "--simulate", "--cell", str(cell))
+    assert status == 3
+    assert f'{cell}:3:14: error[unknown-key]: "active_mas" is unknown here (did you mean "active_mass"?)' in err
+
+
 def test_json_result_of_a_run(labctl: Labctl, quick: str, tmp_path: Path) -> None:
     status, out, _ = labctl("run", quick, "--station", "A1", "--simulate", "--json", "--db", str(tmp_path / "my.db"))
     result = json.loads(out)
