@@ -2,13 +2,14 @@
 
 import difflib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
-from labctl.errors import ConfigError, Finding
+from labctl.errors import ConfigError, Finding, Place
 from labctl.instrument import Options, Role
 from labctl.protocol.explain import explain
 from labctl.protocol.model import Model, PressureSpan, TemperatureSpan
@@ -188,6 +189,8 @@ def load(path: Path) -> Config:
     Raises:
         ConfigError: with every finding of the file.
     """
+    if not path.exists():
+        raise ConfigError((_absent(path),))
     source = read(path, ConfigError)
     try:
         file = _File.model_validate(source.data)
@@ -205,6 +208,14 @@ def load(path: Path) -> Config:
     if wrong:
         raise ConfigError(tuple(wrong))
     return Config(source, file, drivers)
+
+
+def _absent(path: Path) -> Finding:
+    """Say where a configuration to begin with is found: in the clone, or with the installed package."""
+    shipped = Path(sys.prefix) / "share" / "labctl" / FILE_NAME
+    example = shipped if shipped.exists() else Path(__file__).parent.parent / FILE_NAME
+    remedy = f"Copy the simulated laboratory {example} here, or name a file with --config."
+    return Finding("file", Place(str(path), 1, 1), "there is no such configuration", remedy)
 
 
 def _driver(

@@ -58,8 +58,9 @@ def test_every_error_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_a_missing_station(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+    with pytest.raises(ConfigError, match="there is no such configuration") as caught:
         load(tmp_path / "none.toml")
+    assert "Copy the simulated laboratory" in str(caught.value)
     config = load(CONFIG)
     with pytest.raises(ConfigError, match='there is no station "B7"') as caught:
         config.station("B7")
