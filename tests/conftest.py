@@ -7,10 +7,15 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from labctl.clock import VirtualClock
 from labctl.sim.bench import Bench, SimulatedInstrument
 from labctl.sim.host import Host
+
+# A machine that is busy with other tests is slow; that is no finding.
+settings.register_profile("labctl", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("labctl")
 
 EPOCH = 1_767_225_600.0
 """2026-01-01T00:00Z: lab time zero in tests."""
