@@ -201,7 +201,10 @@ async def _data(experiment: Experiment) -> AsyncIterator[tuple[DataPath, Bus, st
     journals = journals_of(database)
     async with AsyncExitStack() as stack:
         bus, where = await stack.enter_async_context(_bus(config, process))
-        path = await stack.enter_async_context(open_data_path(bus, process, journals, database if inside else None))
+        target = database if inside else None
+        path = await stack.enter_async_context(
+            open_data_path(bus, process, journals, target, name=f"recorder-{experiment.station}")
+        )
         leftovers = path.recover()
         yield path, bus, where
         for left in leftovers:

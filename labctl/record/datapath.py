@@ -148,10 +148,15 @@ class Delivery:
             await self._stop()
             self.journal.close()
 
-    def start(self, group: asyncio.TaskGroup) -> None:
-        """Begin to deliver."""
+    def start(self, group: asyncio.TaskGroup, station: Station, recorder: Recorder | None) -> None:
+        """Begin to deliver, to a recorder of this process where there is one."""
         self._flusher.add(self)
-        self._work = group.create_task(self._outbox.serve(), name=f"outbox {self.run}")
+        self._work = group.create_task(self._deliver(station, recorder), name=f"outbox {self.run}")
+
+    async def _deliver(self, station: Station, recorder: Recorder | None) -> None:
+        if recorder is not None:
+            await recorder.take(station)
+        await self._outbox.serve()
 
     def flushed(self) -> None:
         """Go on with what is on disk now."""
@@ -170,7 +175,16 @@ class Delivery:
 class DataPath:
     """Begins deliveries; made by `open_data_path`."""
 
-    def __init__(self, bus: Bus, process: Process, journals: Path, group: asyncio.TaskGroup, flusher: Flusher) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        process: Process,
+        journals: Path,
+        group: asyncio.TaskGroup,
+        flusher: Flusher,
+        recorder: Recorder | None,
+    ) -> None:
+        self._recorder = recorder
         self._bus = bus
         self._process = process
         self._journals = journals
@@ -213,7 +227,7 @@ class DataPath:
     def _deliver(self, journal: Journal) -> Delivery:
         station = Station(self._process, journal.station or "unknown")
         delivery = Delivery(journal, Outbox(journal, self._bus, station), self._flusher)
-        delivery.start(self._group)
+        delivery.start(self._group, station, self._recorder)
         self._deliveries = [d for d in self._deliveries if d.open] + [delivery]
         return delivery
 
@@ -224,7 +238,7 @@ async def open_data_path(
     process: Process,
     journals: Path,
     database: Path | None = None,
-    recorder: str = "recorder",
+    name: str = "recorder",
     *,
     in_thread: bool = True,
 ) -> AsyncIterator[DataPath]:
@@ -237,7 +251,7 @@ async def open_data_path(
         process: this process's site and name on the bus.
         journals: the folder of all journals of this process.
         database: None where a recorder runs as its own process.
-        recorder: the name of the recorder on the bus.
+        name: of the recorder on the bus; it takes the stations whose runs this path delivers, and no other's.
         in_thread: whether fsyncs and commits run in worker threads; without, one event loop does everything.
 
     Raises:
@@ -246,15 +260,15 @@ async def open_data_path(
     writer = None if database is None else Writer(database)
     try:
         async with _workers() as group:
-            flusher = Flusher(in_thread=in_thread)
-            path = DataPath(bus, process, journals, group, flusher)
+            flusher, recorder = Flusher(in_thread=in_thread), None
             works = [
                 group.create_task(bus.serve(), name="bus"),
                 group.create_task(flusher.serve(), name="flusher"),
             ]
             if writer is not None:
-                service = Recorder(bus, writer, Process(process.site, recorder), in_thread=in_thread)
-                works.append(group.create_task(service.serve(), name="recorder"))
+                recorder = Recorder(bus, writer, Process(process.site, name), everything=False, in_thread=in_thread)
+                works.append(group.create_task(recorder.serve(), name="recorder"))
+            path = DataPath(bus, process, journals, group, flusher, recorder)
             try:
                 yield path
             finally:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from labctl.bus.base import Bus, BusDown
 from labctl.bus.codec import Batch, Malformed, Watermark, decode_events, decode_readings, encode_state, encode_watermark
-from labctl.bus.topics import Process, every_event, every_reading
+from labctl.bus.topics import Process, Station, every_event, every_reading
 from labctl.clock import host_monotonic, host_sleep
 from labctl.errors import StorageError
 from labctl.record.writer import Writer
@@ -25,9 +25,12 @@ _PAUSE_IN_TROUBLE = 1.0
 
 
 class Recorder:
-    """Records one site's readings and events into one database.
+    """Records readings and events of one site into one database.
+
+    A run belongs to one recorder: where several share a bus, each takes stations of its own.
 
     Args:
+        everything: whether it takes every station of the site; else only those that it is told to take.
         in_thread: whether commits run in a worker thread, so that a slow disk does not stall the event loop.
 
     Attributes:
@@ -35,12 +38,16 @@ class Recorder:
         trouble: why the database takes nothing now, as a sentence; empty while it does.
     """
 
-    def __init__(self, bus: Bus, writer: Writer, process: Process, *, in_thread: bool = True) -> None:
+    def __init__(
+        self, bus: Bus, writer: Writer, process: Process, *, everything: bool = True, in_thread: bool = True
+    ) -> None:
         self.refused = 0
         self.trouble = ""
         self._bus = bus
         self._writer = writer
         self._process = process
+        self._everything = everything
+        self._taken: set[Station] = set()
         self._in_thread = in_thread
         self._queue: deque[Batch] = deque()
         self._queued = 0
@@ -49,8 +56,8 @@ class Recorder:
 
     async def serve(self) -> None:
         """Record until cancelled; what was committed stays, what was not is sent again by its journal."""
-        await self._bus.subscribe(every_reading(self._process.site), self._receive_with(decode_readings))
-        await self._bus.subscribe(every_event(self._process.site), self._receive_with(decode_events))
+        if self._everything:
+            await self._subscribe(every_reading(self._process.site), every_event(self._process.site))
         while True:
             await self._tell_state()
             await self._news.wait()
@@ -68,6 +75,16 @@ class Recorder:
                 continue
             self.trouble = ""
             await self._tell_watermarks(watermarks)
+
+    async def take(self, station: Station) -> None:
+        """Record a station from now on; one that is taken already changes nothing."""
+        if not self._everything and station not in self._taken:
+            self._taken.add(station)
+            await self._subscribe(station.readings, station.events)
+
+    async def _subscribe(self, readings: str, events: str) -> None:
+        await self._bus.subscribe(readings, self._receive_with(decode_readings))
+        await self._bus.subscribe(events, self._receive_with(decode_events))
 
     def _receive_with(self, decode: Callable[[bytes], Batch]) -> Callable[[str, bytes], None]:
         def receive(topic: str, payload: bytes) -> None:

@@ -21,7 +21,7 @@ from labctl.record.datapath import DataPath, Delivery, open_data_path
 from labctl.record.queries import Queries
 from labctl.record.recorder import Recorder
 from labctl.record.writer import Writer
-from tests.laboratory import IotcoreBroker, MosquittoBroker, experiment, new_run, reading, started
+from tests.laboratory import IotcoreBroker, MosquittoBroker, ended, experiment, new_run, reading, started
 
 AnyBroker = IotcoreBroker | MosquittoBroker
 HOST = Process("lab", "pc")
@@ -198,10 +198,12 @@ async def test_hostile_messages_are_counted_and_harm_nothing(broker: AnyBroker, 
     async with opened(MqttBus(broker.address), tmp_path) as path:
         await states.until(lambda state: state["refused"] == 0)
         delivery = path.begin(run, "A1", simulated=True)
+        fill(delivery, records[:1])
+        await delivery.settled()  # the recorder listens to this station from now on
         for payload in (b"", b"\xff\xfe", b"[]", b'{"schema":1}', b"{" * 5000, b"x" * 900_000):
             await attacker.publish(station.readings, payload)
             await attacker.publish(station.events, payload)
-        fill(delivery, records)
+        fill(delivery, records[1:])
         assert await delivery.close()
         await states.until(lambda state: state["refused"] == 12)
     attack.cancel()
@@ -230,3 +232,19 @@ async def test_a_database_in_trouble_is_told_and_then_goes_on(tmp_path: Path, mo
     await asyncio.wait([recorder])
     writer.close()
     assert_stored(tmp_path / "lab.db", run, records)
+
+
+async def test_recorders_that_share_a_bus_take_their_own_stations_only(tmp_path: Path) -> None:
+    """Two runs on one broker, each with a recorder and a database of its own."""
+    bus = LocalBus()
+    first, second = tmp_path / "first", tmp_path / "second"
+    async with opened(bus, first) as one, opened(bus, second) as two:
+        mine = one.begin(run := new_run(), "A1", simulated=True)
+        others = two.begin(other := new_run(), "A2", simulated=True)
+        for delivery in (mine, others):
+            for record in (started(delivery.run), reading(2), ended(3.0)):
+                delivery.record(record)
+            assert await delivery.close()
+    for folder, expected in ((first, run), (second, other)):
+        with Queries(folder / "lab.db") as queries:
+            assert [row.uuid for row in queries.runs()] == [expected]
