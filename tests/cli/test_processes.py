@@ -29,12 +29,19 @@ class Lab:
         (folder / "long.toml").write_text(LONG)
         (folder / "quick.toml").write_text(QUICK)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def use_one_cycler_at(self, address: str) -> None:
+        """Configure one station that has a cycler and nothing else."""
+        text = CONFIG.read_text()
+        station = text[text.index("[station.A3.cycler]") :].replace("sim://", address).replace("A3", "B1")
+        (self.folder / "config.toml").write_text('schema = "1"\n' + station)
+        self.environment["LABCTL_CONFIG"] = str(self.folder / "config.toml")
+
+    def start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "labctl", *arguments],
             cwd=self.folder,
             env=self.environment,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -164,11 +171,7 @@ def test_a_simulator_typed_in_as_an_address_still_marks_the_run(lab: Lab) -> Non
     server = lab.start("sim", "keithley-2450", "--json")
     try:
         assert server.stdout is not None
-        address = json.loads(server.stdout.readline())["address"]
-        text = CONFIG.read_text()
-        station = text[text.index("[station.A3.cycler]") :].replace("sim://", address).replace("A3", "B1")
-        (lab.folder / "config.toml").write_text('schema = "1"\n' + station)
-        lab.environment["LABCTL_CONFIG"] = str(lab.folder / "config.toml")
+        lab.use_one_cycler_at(json.loads(server.stdout.readline())["address"])
         head = HEAD.replace("pressure.negative", "# pressure.negative")
         (lab.folder / "short.toml").write_text(head + '[[step]]\nrest = "2 s"\n')
         done = lab.finish("run", "short.toml", "--json")
@@ -176,6 +179,30 @@ def test_a_simulator_typed_in_as_an_address_still_marks_the_run(lab: Lab) -> Non
         assert json.loads(done.stdout)["simulated"] is True
         assert lab.ask("SELECT simulated FROM runs") == [(1,)]
     finally:
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=PATIENCE)
+
+
+def test_the_operator_at_the_terminal_is_asked_until_the_answer_is_possible(lab: Lab) -> None:
+    server = lab.start("sim", "keithley-2450", "--json")
+    master, slave = os.openpty()
+    try:
+        assert server.stdout is not None
+        lab.use_one_cycler_at(json.loads(server.stdout.readline())["address"])
+        asks = '[[step]]\nprompt = "Is the glove box closed?"\nanswers = ["yes", "no"]\n[[step]]\nrest = "1 s"\n'
+        (lab.folder / "asks.toml").write_text(HEAD.replace("pressure.negative", "# pressure.negative") + asks)
+        process = lab.start("run", "asks.toml", stdin=slave)
+        os.write(master, b"maybe\nyes\n")
+        _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, err
+        assert err.count("Is the glove box closed?") == 2
+        assert "(The cell is at open circuit meanwhile.)" in err
+        assert '"maybe" is not possible here. Type one of: yes, no.' in err
+        [(data,)] = lab.ask("SELECT data FROM events WHERE kind = 'operator.answered'")
+        assert json.loads(str(data))["answer"] == "yes"
+    finally:
+        os.close(master)
+        os.close(slave)
         server.send_signal(signal.SIGINT)
         server.communicate(timeout=PATIENCE)
 
