@@ -1,9 +1,20 @@
-"""A lock on a file that the operating system lets go when its owner dies, however it dies."""
+"""Folders that must be there, and locks that the operating system lets go when their owner dies, however it dies."""
 
 import fcntl
 from pathlib import Path
 
-from labctl.errors import RefusedForSafety
+from labctl.errors import RefusedForSafety, StorageError
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it; raises StorageError with the folder's name."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"The folder {folder} cannot be made: {error.strerror or error}.",
+            "Choose another one: [storage] data in config.toml, LABCTL_DATA, or --db.",
+        ) from error
 
 
 class FileLock:

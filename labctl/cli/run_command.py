@@ -83,6 +83,7 @@ def _prepare(
     """Bind the protocol to cell and station; nothing is opened yet."""
     from labctl.cli.operator import operator_for
     from labctl.engine.operator import DeclaredOperator
+    from labctl.filelock import make_folder
     from labctl.lab.abilities import abilities
     from labctl.lab.experiment import Experiment, all_simulated
     from labctl.protocol import bind, load, load_cell
@@ -96,7 +97,7 @@ def _prepare(
     simulated = pace.in_memory or all_simulated(config, station)
     operator = DeclaredOperator() if simulated else operator_for(plan)
     target = database or config.storage.database
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     return Experiment(config, config_path, station, plan, pace, target.absolute(), operator)
 
 

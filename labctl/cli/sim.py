@@ -91,10 +91,11 @@ async def _alone(
 @contextmanager
 def _announced(folder: "Path", name: str, served: "Served") -> "Iterator[None]":
     """Tell other processes what is simulated here, while the block runs."""
+    from labctl.filelock import make_folder
     from labctl.lab.simulators import runtime_file
 
     file = runtime_file(folder, name)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     part = file.with_suffix(".part")
     part.write_text(served.model_dump_json())
     part.replace(file)

@@ -23,7 +23,7 @@ from labctl.engine.operator import Operator
 from labctl.engine.run import Outcome, Run
 from labctl.engine.station import to_the_end
 from labctl.errors import LabctlError, RefusedForSafety, first_of
-from labctl.filelock import FileLock
+from labctl.filelock import FileLock, make_folder
 from labctl.lab.announce import announcing
 from labctl.lab.assemble import Assembly, assemble, memory_links, wired_links
 from labctl.lab.simulators import controlling, simulated_addresses, simulators
@@ -171,7 +171,7 @@ async def _laboratory(experiment: Experiment) -> AsyncIterator[tuple[Assembly, L
 def _hold_station(folder: Path, station: str) -> FileLock:
     """Refuse a second process on the same station: two would give its instruments contrary commands."""
     lock = folder / "run" / f"station-{station}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(lock.parent)
     return FileLock(lock, f"Station {station}")
 
 
@@ -222,6 +222,7 @@ async def _bus(config: Config, process: Process) -> AsyncIterator[tuple[Bus, str
         yield MqttBus(Address.parse(config.bus.broker), process.alive), config.bus.broker.rpartition("@")[2]
         return
     folder = config.storage.folder / "run" / f"broker-{uuid.uuid4().hex[:8]}"
+    make_folder(folder)
     broker = Broker(folder)
     address = await asyncio.to_thread(broker.start)
     keeper = asyncio.create_task(broker.serve(), name="broker")

@@ -219,6 +219,26 @@ def test_an_unreachable_instrument_is_four_and_records_nothing(
     assert "whose time cannot be hurried" in err
 
 
+def test_storage_that_cannot_be_used_is_one_and_a_sentence(
+    labctl: Labctl, quick: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("somebody's notes\n" * 100)
+    for database, sentence in (
+        (notes / "lab.db", "cannot be made"),
+        (notes, "file is not a database"),
+        (tmp_path, "cannot be opened for writing"),
+    ):
+        status, _, err = labctl("run", quick, "--station", "A1", "--simulate", "--db", str(database))
+        assert status == 1
+        assert sentence in err
+    monkeypatch.setenv("LABCTL_DATA", str(notes / "data"))
+    status, _, err = labctl("run", quick, "--station", "A1", "--simulate")
+    assert status == 1
+    assert f"The folder {notes / 'data'} cannot be made: Not a directory." in err
+    assert notes.read_text().startswith("somebody's notes")
+
+
 def test_a_real_address_that_does_not_fit_its_driver(
     labctl: Labctl, quick: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
