@@ -5,6 +5,7 @@ import inspect
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from labctl.clock import VirtualClock
 from labctl.sim.bench import Bench, SimulatedInstrument
 from labctl.sim.host import Host
+from tests.laboratory import IotcoreBroker, MosquittoBroker
 
 # A machine that is busy with other tests is slow; that is no finding.
 settings.register_profile("labctl", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -52,6 +54,16 @@ def _no_leaked_threads() -> Iterator[None]:
         thread.join(timeout=2.0)
     left = [t for t in left if t.is_alive() and not t.name.startswith("asyncio_")]
     assert not left, f"left running: {left}"
+
+
+@pytest.fixture(params=["iotcore", "mosquitto"])
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[IotcoreBroker | MosquittoBroker]:
+    """The embedded broker, and Debian's mosquitto where it is installed."""
+    if request.param == "mosquitto" and MosquittoBroker.executable is None:
+        pytest.skip("mosquitto is not installed (apt-get install mosquitto mosquitto-clients)")
+    broker = IotcoreBroker(tmp_path / "run") if request.param == "iotcore" else MosquittoBroker(tmp_path / "run")
+    yield broker
+    broker.stop()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
