@@ -199,6 +199,10 @@ def load(path: Path) -> Config:
     drivers: dict[tuple[str, str], tuple[Driver, Options]] = {}
     wrong: list[Finding] = []
     for station, config in file.station.items():
+        if config.pressure_rig.negative is not None and config.pressure_rig.positive is not None:
+            place = source.key(("station", station, "pressure_rig", "positive"))
+            reason = "two pressure rigs at one station are not built yet: their angles and torques would be mixed up"
+            wrong.append(Finding("not-built", place, reason, "Drive one side; the other one rests on a spring."))
         for name, role, instrument in config.instruments():
             path_to = ("station", station, *name.split("."))
             driver = _driver(source, path_to, instrument, role, wrong)

@@ -78,6 +78,12 @@ def test_a_servo_does_not_turn_a_simulated_press(tmp_path: Path) -> None:
     assert "the simulated rig of this station is a press" in refusal(tmp_path, TEXT + press)
 
 
+def test_two_rigs_at_one_station_are_refused(tmp_path: Path) -> None:
+    rig = TEXT[TEXT.index("[station.A1.pressure_rig.negative]") : TEXT.index("[station.A1.thermostat]")]
+    told = refusal(tmp_path, TEXT + "\n" + rig.replace(".negative", ".positive"))
+    assert "two pressure rigs at one station are not built yet" in told
+
+
 def test_simulated_and_real_instruments_are_not_mixed(tmp_path: Path) -> None:
     assert all_simulated(load(CONFIG), "A1")
     mixed = load(

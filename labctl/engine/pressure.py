@@ -5,9 +5,11 @@ its own moves; a side whose force does not answer is left to the step's time-out
 """
 
 from dataclasses import dataclass
+from math import inf
 
 from labctl.clock import LabClock
-from labctl.engine.board import ANGLE, Board
+from labctl.engine.board import ANGLE, FORCE_GAUGE, Board
+from labctl.errors import RefusedForSafety
 from labctl.instrument import PressureRig
 from labctl.protocol.plan import Pressure, Side
 
@@ -53,16 +55,19 @@ class PressureControl:
         self._engaged = False
         self._stiffness = FIRST_STIFFNESS
         self._before: tuple[float, float] | None = None
-
-    @property
-    def target(self) -> float | None:
-        """Set point in Pa, or None while nothing is controlled."""
-        return None if self._aim is None or self._board.bore_area is None else self._aim.target / self._board.bore_area
+        self._acted_on = -inf
+        """Lab time of the force that was last acted on: each measurement is worth one turn."""
 
     async def go(self, action: Pressure, pressure: float) -> None:
-        """Begin to bring the side to `pressure` in Pa; the force now is where the ramp begins."""
+        """Begin to bring the side to `pressure` in Pa; the force now is where the ramp begins.
+
+        Raises:
+            RefusedForSafety: the force now is not known.
+        """
         assert self._board.bore_area is not None
-        force = self._board.force(self.side, self._clock.now()) or 0.0
+        force = self._board.force(self.side, self._clock.now())
+        if force is None:
+            raise RefusedForSafety(f"The force on the {self.side} side is not known now, so its screw is not turned.")
         if not self._engaged:
             await self._rig.engage(self._torque, SPEED)
             self._engaged = True
@@ -86,8 +91,10 @@ class PressureControl:
     async def _correct(self, aim: _Aim, period: float) -> None:
         now = self._clock.now()
         force, angle = self._board.force(self.side, now), self._board.value(ANGLE, now)
-        if force is None or angle is None:
-            return  # blind: the guard decides, the screw waits
+        measured = self._board.gauges[FORCE_GAUGE[self.side]].time
+        if force is None or angle is None or measured <= self._acted_on:
+            return  # blind, or the last turn has not been felt yet: the guard decides, the screw waits
+        self._acted_on = measured
         self._learn(force, angle, contact=CONTACT * abs(aim.target))
         step = aim.ramp * period
         aim.force += min(max(aim.target - aim.force, -step), step)

@@ -136,6 +136,26 @@ async def test_a_trip_closes_the_step_with_a_row_and_its_charge() -> None:
     assert len(ended) == 1
 
 
+async def test_a_screw_does_not_turn_on_a_force_that_it_has_already_acted_on() -> None:
+    """A load cell that falls silent while the pressure is raised: what it said last is worth one turn, not five."""
+    breakage = Breakage("load_cell.negative", silence)
+    angles: list[float] = []
+
+    async def fall_silent(lab: Lab, run: Run) -> None:
+        while (lab.assembly.station.board.force("negative", lab.clock.now()) or 0.0) < 50.0:
+            await lab.clock.sleep(1.0)
+        breakage.active = True
+        await lab.clock.sleep(2.0)  # the last good measurement is acted on, and the servo arrives
+        angles.append(lab.bench.rig.angle)
+
+    raise_it = '[[step]]\npressure = { negative = "3 MPa", ramp = "0.1 MPa/s" }\nuntil = "stable within 2 % for 60 s"\n'
+    async with laboratory(breakages=(breakage,)) as lab:
+        outcome = await lab.run(raise_it + 'timeout = "20 min"\n', meanwhile=fall_silent)
+        assert lab.bench.rig.angle == angles[0]
+    assert outcome.state is RunState.TRIPPED
+    assert isinstance(outcome.error, InstrumentLost)
+
+
 async def test_overheating_stops_the_heaters() -> None:
     async def meddle(lab: Lab, run: Run) -> None:
         await lab.clock.sleep(600.0)
