@@ -48,8 +48,6 @@ Nursery = asyncio.TaskGroup | asyncio.AbstractEventLoop
 class LabClock(Protocol):
     """Lab time, real or virtual."""
 
-    virtual: bool
-
     def now(self) -> float:
         """Seconds of lab time since the clock began; monotonic."""
 
@@ -152,8 +150,6 @@ class Lock:
 class RealClock:
     """Lab time is the host's monotonic clock; a step of the host's calendar changes no duration."""
 
-    virtual = False
-
     def __init__(self) -> None:
         self._start = time.monotonic()
 
@@ -197,8 +193,6 @@ class VirtualClock:
         followers: async callables that are told the instant before anybody wakes at it, such as a simulator process
             whose physics keeps the same time.
     """
-
-    virtual = True
 
     def __init__(self, epoch: float, speed: float | None = None) -> None:
         self.followers: list[Callable[[float], Awaitable[None]]] = []

@@ -34,11 +34,15 @@ Value = Callable[[float], float | None]
 """Of lab time; None: not known."""
 
 
+Truth = bool | None
+"""None: what it speaks of is not known now, so neither it nor its opposite is true."""
+
+
 class Evaluator(Protocol):
     """A condition with its memory of how long it has been true."""
 
-    def met(self, now: float) -> bool:
-        """Whether it is true now, and has been for as long as it must; what is unknown is not true."""
+    def truth(self, now: float) -> Truth:
+        """Whether it is true now, and has been for as long as it must."""
 
 
 class View:
@@ -82,17 +86,18 @@ class View:
 class _Held:
     """True once the inner truth has lasted."""
 
-    __slots__ = ("_hold", "_since", "_true")
+    __slots__ = ("_hold", "_inner", "_since")
 
-    def __init__(self, true: Callable[[float], bool], hold: float) -> None:
-        self._true = true
+    def __init__(self, inner: Callable[[float], Truth], hold: float) -> None:
+        self._inner = inner
         self._hold = hold
         self._since: float | None = None
 
-    def met(self, now: float) -> bool:
-        if not self._true(now):
+    def truth(self, now: float) -> Truth:
+        truth = self._inner(now)
+        if not truth:
             self._since = None
-            return False
+            return truth
         if self._since is None:
             self._since = now
         return now - self._since >= self._hold
@@ -110,11 +115,11 @@ class _Steady:
         self._anchor = 0.0
         self._since: float | None = None
 
-    def met(self, now: float) -> bool:
+    def truth(self, now: float) -> Truth:
         value = self._value(now)
         if value is None:
             self._since = None
-            return False
+            return None
         if self._since is None or abs(value - self._anchor) > self._within:
             self._anchor, self._since = value, now
         return now - self._since >= self._hold
@@ -128,27 +133,38 @@ def evaluator(condition: Condition, step: Step, view: View) -> Evaluator:
     return _Held(_truth(condition, step, view), hold)
 
 
-def _truth(condition: Condition, step: Step, view: View) -> Callable[[float], bool]:
+def _truth(condition: Condition, step: Step, view: View) -> Callable[[float], Truth]:
     match condition:
         case Compare(quantity=quantity, operator=op, value=threshold, magnitude=magnitude):
             value, compare = view.value(quantity), COMPARE[op]
 
-            def true(now: float) -> bool:
+            def true(now: float) -> Truth:
                 got = value(now)
-                return got is not None and compare(abs(got) if magnitude else got, threshold)
+                return None if got is None else compare(abs(got) if magnitude else got, threshold)
 
             return true
         case All(parts=parts):
             every = [evaluator(part, step, view) for part in parts]
-            return lambda now: all([each.met(now) for each in every])  # noqa: C419 - each must see every poll
+            return lambda now: _all([each.truth(now) for each in every])
         case Any(parts=parts):
             some = [evaluator(part, step, view) for part in parts]
-            return lambda now: any([each.met(now) for each in some])  # noqa: C419 - each must see every poll
+            return lambda now: _negated(_all([_negated(each.truth(now)) for each in some]))
         case Not(part=part):
             inner = evaluator(part, step, view)
-            return lambda now: not inner.met(now)
+            return lambda now: _negated(inner.truth(now))
         case Stable():
-            return _stable(condition, step, view).met
+            return _stable(condition, step, view).truth
+
+
+def _all(truths: list[Truth]) -> Truth:
+    """Return False where any is false, else None where any is unknown, else True."""
+    if False in truths:
+        return False
+    return None if None in truths else True
+
+
+def _negated(truth: Truth) -> Truth:
+    return None if truth is None else not truth
 
 
 def _stable(condition: Stable, step: Step, view: View) -> Evaluator:
@@ -165,12 +181,12 @@ def _stable(condition: Stable, step: Step, view: View) -> Evaluator:
         case _:
             return _Steady(view.value(Quantity.CURRENT), condition.within, condition.hold)
 
-    def inside(now: float) -> bool:
+    def inside(now: float) -> Truth:
+        truths: list[Truth] = []
         for value, target in bands:
             got = value(now)
             width = condition.within * abs(target) if condition.relative else condition.within
-            if got is None or abs(got - target) > width:
-                return False
-        return True
+            truths.append(None if got is None else abs(got - target) <= width)
+        return _all(truths)
 
     return _Held(inside, condition.hold)

@@ -51,7 +51,7 @@ class StepEnds:
         for end, each in self._ends:
             if end.cv_only and not holding_voltage:
                 continue
-            if (each.met(now) or (holding_voltage and end is self._cut_off)) and met is None:
+            if (each.truth(now) or (holding_voltage and end is self._cut_off)) and met is None:
                 met = end
         if met is None and holding_voltage and self._polls_left:
             self._polls_left -= 1

@@ -226,7 +226,13 @@ class Run:
 
     def _decide(self, branch: Branch) -> bool:
         here = self.progress.step or next(self.plan.steps())
-        return evaluator(branch.condition, here, self._view).met(self._clock.now())
+        truth = evaluator(branch.condition, here, self._view).truth(self._clock.now())
+        if truth is None:
+            raise StepFailed(
+                f'Whether "{branch.text}" (line {branch.line}) holds is not known now.',
+                "The circuit is open and the pressure frozen. Check that what it speaks of is measured here.",
+            )
+        return truth
 
     def _begin_cycle(self) -> None:
         self.progress.cycle += 1

@@ -11,6 +11,7 @@ from labctl.protocol.plan import (
     All,
     Any,
     Compare,
+    Condition,
     ConstantCurrent,
     End,
     Not,
@@ -67,15 +68,35 @@ def test_comparisons(op: Operator, below: bool, equal: bool, above: bool) -> Non
     for voltage, expected in ((3.9, below), (4.0, equal), (4.1, above)):
         bed = Bed()
         bed.cell(1.0, voltage)
-        assert evaluator(volts(op, 4.0), step(Rest()), bed.view).met(1.0) is expected
+        assert evaluator(volts(op, 4.0), step(Rest()), bed.view).truth(1.0) is expected
 
 
 def test_what_is_unknown_is_not_true_and_not_false() -> None:
     bed = Bed()
     bed.board.cell_max_age = 2.0
-    assert not evaluator(volts(Operator.GE, 0.0), step(Rest()), bed.view).met(0.0)
+    known, high = volts(Operator.GE, 0.0), volts(Operator.GT, 4.1)
+    later = Compare(Quantity.TIME, Operator.GE, 0.0)
+
+    def truth(condition: Condition, now: float) -> bool | None:
+        return evaluator(condition, step(Rest()), bed.view).truth(now)
+
+    assert truth(known, 0.0) is None
+    assert truth(Not(known), 0.0) is None
+    assert truth(All((known, later)), 0.0) is None
+    assert truth(Any((known, later)), 0.0) is True
+    assert truth(Any((known, Not(later))), 0.0) is None
+    assert truth(All((known, Not(later))), 0.0) is False
     bed.cell(1.0, 4.0)
-    assert not evaluator(volts(Operator.GE, 0.0), step(Rest()), bed.view).met(4.0)
+    assert (truth(known, 1.0), truth(Not(known), 1.0), truth(high, 1.0), truth(Not(high), 1.0)) == (
+        True,
+        False,
+        False,
+        True,
+    )
+    assert truth(known, 4.0) is None, "it is too old"
+    assert truth(Not(known), 4.0) is None
+    ends = StepEnds(step(Rest(), End(Not(known), "not so")), bed.view)
+    assert ends.first_met(4.0, CellReading(None, 0.0, True, None)) is None
 
 
 def test_hold_begins_anew_when_it_was_interrupted() -> None:
@@ -84,7 +105,7 @@ def test_hold_begins_anew_when_it_was_interrupted() -> None:
     met = []
     for now, voltage in enumerate([4.0, 4.0, 3.9, 4.0, 4.0, 4.0, 4.0]):
         bed.cell(float(now), voltage)
-        met.append(condition.met(float(now)))
+        met.append(condition.truth(float(now)))
     assert met == [False, False, False, False, False, False, True]
 
 
@@ -93,9 +114,9 @@ def test_and_or_not() -> None:
     bed.cell(1.0, 4.0, -2e-3)
     big = Compare(Quantity.CURRENT, Operator.GE, 1e-3, magnitude=True)
     high = volts(Operator.GT, 4.1)
-    assert not evaluator(All((big, high)), step(Rest()), bed.view).met(1.0)
-    assert evaluator(Any((big, high)), step(Rest()), bed.view).met(1.0)
-    assert evaluator(All((big, Not(high))), step(Rest()), bed.view).met(1.0)
+    assert not evaluator(All((big, high)), step(Rest()), bed.view).truth(1.0)
+    assert evaluator(Any((big, high)), step(Rest()), bed.view).truth(1.0)
+    assert evaluator(All((big, Not(high))), step(Rest()), bed.view).truth(1.0)
 
 
 def test_stable_pressure_speaks_of_the_set_point_of_every_measured_side() -> None:
@@ -105,7 +126,7 @@ def test_stable_pressure_speaks_of_the_set_point_of_every_measured_side() -> Non
     met = []
     for now, pressure in enumerate([1.9e6, 1.97e6, 2.03e6, 2.0e6, 2.1e6, 2.0e6]):
         bed.board.gauges[FORCE_GAUGE["negative"]].update(pressure * AREA, float(now))
-        met.append(condition.met(float(now)))
+        met.append(condition.truth(float(now)))
     assert met == [False, False, False, True, False, False]
 
 
@@ -117,7 +138,7 @@ def test_stable_temperature_and_rest() -> None:
     for now, (celsius, voltage) in enumerate([(29.0, 3.7), (29.6, 3.7005), (30.4, 3.7009), (30.0, 3.8)]):
         bed.board.gauges[CELL_TEMPERATURE].update(celsius, float(now))
         bed.cell(float(now), voltage)
-        seen.append((warm.met(float(now)), calm.met(float(now))))
+        seen.append((warm.truth(float(now)), calm.truth(float(now))))
     assert seen == [(False, False), (False, False), (True, True), (True, False)]
 
 
