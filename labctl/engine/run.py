@@ -145,9 +145,12 @@ class Run:
         return Outcome(RunState.COMPLETED, "The plan is done.")
 
     async def _make_safe(self, reason: str, *, heaters_off: bool) -> None:
-        if self._step_is_open:
-            self._close_step(reason)
-        for sentence in await self._station.make_safe(heaters_off=heaters_off):
+        try:
+            if self._step_is_open:
+                self._close_step(reason)
+        finally:  # whatever becomes of the records, the cell comes first
+            unconfirmed = await self._station.make_safe(heaters_off=heaters_off)
+        for sentence in unconfirmed:
             self._event("instrument.unsafe", sentence, Severity.ALARM)
         await self._record_safe_state()
 
@@ -173,8 +176,8 @@ class Run:
         trip = self._guard.check(measured, now)
         if trip is not None and self._trip is None:
             self._trip = trip
-            self._event("guard.tripped", trip.sentence, Severity.ALARM, quantity=trip.quantity)
             self._halt()
+            self._event("guard.tripped", trip.sentence, Severity.ALARM, quantity=trip.quantity)
 
     def _halt(self) -> None:
         """End every command at once; whatever exchange is under way is finished by its link."""

@@ -1,10 +1,13 @@
 """What a station does when an instrument answers garbage, half, late or nothing, and when a limit is passed."""
 
+import asyncio
+
 import pytest
 
+from labctl.engine.operator import DeclaredOperator
 from labctl.engine.run import Run
-from labctl.errors import InstrumentError, InstrumentLost, LimitTripped
-from labctl.reading import RunState
+from labctl.errors import InstrumentError, InstrumentLost, LimitTripped, StorageError
+from labctl.reading import COLUMNS, Event, Reading, Record, RunState
 from labctl.sim.faults import Delay, Fault, Garbage, half, silence
 from tests.stations import HEAD, Breakage, Lab, laboratory, plan_of
 
@@ -154,6 +157,31 @@ async def test_a_screw_does_not_turn_on_a_force_that_it_has_already_acted_on() -
         assert lab.bench.rig.angle == angles[0]
     assert outcome.state is RunState.TRIPPED
     assert isinstance(outcome.error, InstrumentLost)
+
+
+async def test_records_that_cannot_be_kept_do_not_keep_the_cell_from_its_safe_state() -> None:
+    async with laboratory() as lab:
+        station, told = lab.assembly.station, list[Record]()
+
+        def full(record: Record) -> None:
+            if lab.clock.now() > 120.0:
+                raise StorageError("The disk is full.")
+            told.append(record)
+
+        run = Run(plan_of(CHARGE, lab.assembly), station, DeclaredOperator(), full)
+
+        async def execute() -> None:
+            async with asyncio.TaskGroup() as group:
+                station.start(group)
+                await run.execute()
+
+        with pytest.raises(ExceptionGroup) as caught:
+            await execute()
+        assert caught.group_contains(StorageError)
+        currents = [record.values[COLUMNS.index("current_ampere")] for record in told if isinstance(record, Reading)]
+        assert max(current for current in currents if current is not None) > 1e-4
+        assert lab.bench.cell.current == 0.0
+    assert not any(isinstance(record, Event) and record.kind == "run.ended" for record in told)
 
 
 async def test_overheating_stops_the_heaters() -> None:
