@@ -33,9 +33,9 @@ from labctl.engine.operator import DeclaredOperator
 from labctl.engine.run import Outcome, Run
 from labctl.engine.station import Instruments, OnPoll, OnTick, Station, Tell
 from labctl.lab.assemble import assemble, memory_links
+from labctl.plan import Plan
 from labctl.protocol import bind
 from labctl.protocol import load as load_protocol
-from labctl.protocol.plan import Plan
 from labctl.reading import Record
 from labctl.record.datapath import DataPath, Delivery, open_data_path
 

@@ -13,9 +13,9 @@ from labctl.engine.operator import DeclaredOperator, Operator
 from labctl.engine.run import Outcome, Run
 from labctl.errors import ProtocolError
 from labctl.lab.assemble import Assembly, MakeLink, assemble, memory_link, memory_links, simulator_of
+from labctl.plan import Plan
 from labctl.protocol import bind
 from labctl.protocol.load import fill
-from labctl.protocol.plan import Plan
 from labctl.protocol.source import parse
 from labctl.reading import COLUMNS, Event, Reading, Record
 from labctl.sim.bench import Bench

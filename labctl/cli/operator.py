@@ -5,7 +5,7 @@ import sys
 
 from labctl.cli.context import console
 from labctl.errors import RefusedForSafety
-from labctl.protocol.plan import Plan, Prompt, Tare
+from labctl.plan import Plan, Prompt, Tare
 
 
 def operator_for(plan: Plan) -> "TerminalOperator":

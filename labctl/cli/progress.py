@@ -11,7 +11,7 @@ from rich.text import Text
 from labctl.cli.tables import duration
 from labctl.clock import host_monotonic, host_sleep
 from labctl.engine.board import BATH, FORCE_GAUGE
-from labctl.protocol.plan import SIDES
+from labctl.plan import SIDES
 
 if TYPE_CHECKING:
     from labctl.lab.experiment import Running

@@ -3,7 +3,7 @@
 from math import inf
 
 from labctl.instrument import CellReading
-from labctl.protocol.plan import SIDES, Quantity, Side
+from labctl.plan import SIDES, Quantity, Side
 
 FORCE_GAUGE: dict[Side, str] = {side: f"{side}_force_newton" for side in SIDES}
 PRESSURE_QUANTITY: dict[Side, Quantity] = {

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from labctl.engine.board import FORCE_GAUGE, TORQUE, Board
 from labctl.engine.ledger import Ledger
-from labctl.protocol.plan import (
+from labctl.plan import (
     All,
     Any,
     Compare,

@@ -2,7 +2,7 @@
 
 from labctl.engine.conditions import View, evaluator
 from labctl.instrument import CellReading, Limiting
-from labctl.protocol.plan import Compare, ConstantCurrent, ConstantVoltage, End, Operator, Quantity, Step, Then
+from labctl.plan import Compare, ConstantCurrent, ConstantVoltage, End, Operator, Quantity, Step, Then
 
 POLLS_AT_THE_LIMIT = 2
 _ALWAYS = Compare(Quantity.TIME, Operator.GE, 0.0)

@@ -1,6 +1,6 @@
 """The forecast: how long a plan still takes, from what its steps say at first and from what they took once they ran."""
 
-from labctl.protocol.plan import (
+from labctl.plan import (
     All,
     Any,
     Branch,

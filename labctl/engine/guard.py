@@ -11,7 +11,7 @@ from functools import partial
 
 from labctl.engine.board import PRESSURE_QUANTITY, TORQUE, Board
 from labctl.engine.ledger import Ledger
-from labctl.protocol.plan import SIDES, Bound, Limits, Side
+from labctl.plan import SIDES, Bound, Limits, Side
 
 MEASUREMENTS_TO_TRIP = 2
 

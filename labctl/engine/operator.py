@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from labctl.errors import RefusedForSafety
-from labctl.protocol.plan import Prompt
+from labctl.plan import Prompt
 
 
 class Operator(Protocol):

@@ -11,7 +11,7 @@ from labctl.clock import LabClock
 from labctl.engine.board import ANGLE, FORCE_GAUGE, Board
 from labctl.errors import RefusedForSafety
 from labctl.instrument import PressureRig
-from labctl.protocol.plan import Pressure, Side
+from labctl.plan import Pressure, Side
 
 DEAD_BAND = 0.005
 """Of the set point: closer than this nothing is corrected; a correction costs wear and stirs friction."""

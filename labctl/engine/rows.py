@@ -3,7 +3,7 @@
 from labctl.engine.board import FORCE_GAUGE, Board
 from labctl.engine.ledger import Ledger
 from labctl.instrument import CellReading
-from labctl.protocol.plan import RecordRule, Side
+from labctl.plan import RecordRule, Side
 from labctl.reading import AUXILIARIES, Reading
 
 COULOMB_PER_AH = 3600.0

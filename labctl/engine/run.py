@@ -21,7 +21,7 @@ from labctl.engine.verbs import Verbs
 from labctl.engine.walk import Leave, Walk, cycles_of
 from labctl.errors import InstrumentError, InstrumentLost, LabctlError, LimitTripped, StepFailed, first_of
 from labctl.instrument import Range
-from labctl.protocol.plan import Branch, End, Finish, Plan, Step, Then
+from labctl.plan import Branch, End, Finish, Plan, Step, Then
 from labctl.reading import Event, Record, RunState, Severity
 
 

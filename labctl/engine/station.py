@@ -14,7 +14,7 @@ from labctl.clock import LATE, LabClock
 from labctl.engine.board import ANGLE, BATH, CELL_TEMPERATURE, FORCE_GAUGE, TORQUE, Board
 from labctl.errors import InstrumentError
 from labctl.instrument import Cycler, Identity, Instrument, LoadCell, PressureRig, Thermostat
-from labctl.protocol.plan import Side
+from labctl.plan import Side
 from labctl.reading import Severity
 
 POLLS_TO_SILENCE = 5

@@ -4,7 +4,7 @@ from labctl.engine.operator import Operator
 from labctl.engine.pressure import PressureControl
 from labctl.engine.station import Station
 from labctl.errors import RefusedForSafety
-from labctl.protocol.plan import (
+from labctl.plan import (
     ConstantCurrent,
     ConstantVoltage,
     Finish,

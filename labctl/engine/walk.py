@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from labctl.protocol.plan import Branch, ForEach, Hook, Loop, Node, Step, Then
+from labctl.plan import Branch, ForEach, Hook, Loop, Node, Step, Then
 
 Do = Callable[[Step], Awaitable[None]]
 """Carries out a step; raises Leave where its end says that the walk goes on elsewhere."""

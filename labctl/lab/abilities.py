@@ -4,7 +4,7 @@ from labctl.clock import RealClock
 from labctl.config import Config
 from labctl.lab.assemble import assemble
 from labctl.link import BaseLink, MemoryLink
-from labctl.protocol.plan import StationAbilities
+from labctl.plan import StationAbilities
 from labctl.registry import Driver
 
 

@@ -9,7 +9,7 @@ from labctl.bus.codec import encode_state
 from labctl.clock import LabClock, host_sleep
 from labctl.engine.run import Run
 from labctl.lab.assemble import Assembly
-from labctl.protocol.plan import SIDES
+from labctl.plan import SIDES
 
 PERIOD = 1.0
 """Seconds of host time between two states."""

@@ -10,7 +10,7 @@ from labctl.engine.station import Instruments, Station
 from labctl.errors import ConfigError, Finding
 from labctl.instrument import Cycler, Instrument, LoadCell, PressureRig, Thermostat, Wire
 from labctl.link import BaseLink, MemoryLink, open_link
-from labctl.protocol.plan import Bound, Side, StationAbilities
+from labctl.plan import Bound, Side, StationAbilities
 from labctl.protocol.source import KeyPath
 from labctl.quantity import Quantity
 from labctl.registry import Driver

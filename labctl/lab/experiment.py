@@ -27,7 +27,7 @@ from labctl.filelock import FileLock, make_folder
 from labctl.lab.announce import announcing
 from labctl.lab.assemble import Assembly, assemble, memory_links, wired_links
 from labctl.lab.simulators import controlling, simulated_addresses, simulators
-from labctl.protocol.plan import Plan
+from labctl.plan import Plan
 from labctl.reading import Event, Record, RunHeader
 from labctl.record.datapath import DataPath, Delivery, open_data_path
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from labctl.errors import Finding, ProtocolError
+from labctl.plan import StationAbilities
 from labctl.protocol.bind import bind, examine
 from labctl.protocol.load import LoadedCell, Protocol, draft, in_order, load, load_cell
-from labctl.protocol.plan import StationAbilities
 from labctl.protocol.source import read
 
 ANY_STATION = StationAbilities(

@@ -1,9 +1,10 @@
 """Binds what a verb does: set points in SI, each checked against cell, station and limits before anything moves."""
 
-from labctl.protocol import ends, plan
+from labctl import plan
+from labctl.plan import SIDES, Bound, End, Side, StationAbilities
+from labctl.protocol import ends
 from labctl.protocol.basis import Basis
 from labctl.protocol.findings import Refused, humane
-from labctl.protocol.plan import SIDES, Bound, End, Side, StationAbilities
 from labctl.protocol.source import KeyPath
 from labctl.protocol.verbs import (
     ChargeStep,

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from labctl.plan import Limits, StationAbilities
 from labctl.protocol.findings import Findings
-from labctl.protocol.plan import Limits, StationAbilities
 from labctl.protocol.scale import Scale
 
 

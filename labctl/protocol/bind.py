@@ -8,14 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from labctl.errors import Finding, ProtocolError
-from labctl.protocol import cycles, ends, limits
-from labctl.protocol.basis import Basis
-from labctl.protocol.ends import Context
-from labctl.protocol.findings import Findings, humane
-from labctl.protocol.hash import protocol_hash
-from labctl.protocol.labels import Scope
-from labctl.protocol.load import LoadedCell, Protocol, fill, in_order
-from labctl.protocol.plan import (
+from labctl.plan import (
     All,
     Branch,
     Condition,
@@ -29,6 +22,13 @@ from labctl.protocol.plan import (
     StationAbilities,
     Step,
 )
+from labctl.protocol import cycles, ends, limits
+from labctl.protocol.basis import Basis
+from labctl.protocol.ends import Context
+from labctl.protocol.findings import Findings, humane
+from labctl.protocol.hash import protocol_hash
+from labctl.protocol.labels import Scope
+from labctl.protocol.load import LoadedCell, Protocol, fill, in_order
 from labctl.protocol.scale import Scale, bind_cell, check_cell, merge
 from labctl.protocol.source import KeyPath
 from labctl.protocol.steps import bind_step, record_rule

@@ -12,7 +12,7 @@ import difflib
 import re
 from dataclasses import dataclass, field
 
-from labctl.protocol.plan import Operator, Quantity
+from labctl.plan import Operator, Quantity
 from labctl.quantity import Dimension, WordingError, parse, shown
 from labctl.quantity import Quantity as Value
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
+from labctl.plan import Then
 from labctl.protocol import condition
 from labctl.protocol.condition import Condition
 from labctl.protocol.model import Model
-from labctl.protocol.plan import Then
 from labctl.quantity import Duration, WordingError, shown
 
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
+from labctl import plan
+from labctl.plan import Compare, End, Operator, Quantity, StationAbilities, Then
 from labctl.protocol import condition as written
-from labctl.protocol import plan
 from labctl.protocol.endings import Follow, Overrun
 from labctl.protocol.findings import Refused, humane
-from labctl.protocol.plan import Compare, End, Operator, Quantity, StationAbilities, Then
 from labctl.protocol.scale import Scale
 from labctl.quantity import Dimension
 from labctl.quantity import Quantity as Value

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from labctl.plan import Then
 from labctl.protocol.endings import Follow
 from labctl.protocol.findings import Refused
-from labctl.protocol.plan import Then
 from labctl.protocol.verbs import Named
 
 

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable
 
+from labctl.plan import Bound, Limits, StationAbilities
 from labctl.protocol.findings import Findings, Refused, humane
 from labctl.protocol.model import Bounds
-from labctl.protocol.plan import Bound, Limits, StationAbilities
 from labctl.protocol.scale import Scale
 from labctl.protocol.source import KeyPath
 from labctl.quantity import Quantity

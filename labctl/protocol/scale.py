@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
+from labctl.plan import BoundCell
 from labctl.protocol.findings import Refused
 from labctl.protocol.model import Cell, Electrode
-from labctl.protocol.plan import BoundCell
 from labctl.quantity import Dimension, Quantity
 
 

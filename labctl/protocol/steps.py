@@ -4,13 +4,14 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from labctl.protocol import actions, ends, limits, plan
+from labctl import plan
+from labctl.plan import Compare, End, Operator, Quantity, RecordRule, Step, Then
+from labctl.protocol import actions, ends, limits
 from labctl.protocol.basis import Basis
 from labctl.protocol.ends import Context
 from labctl.protocol.findings import Refused, humane
 from labctl.protocol.labels import Scope
 from labctl.protocol.model import Record
-from labctl.protocol.plan import Compare, End, Operator, Quantity, RecordRule, Step, Then
 from labctl.protocol.source import KeyPath
 from labctl.protocol.verbs import (
     CLASSES,

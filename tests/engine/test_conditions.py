@@ -7,7 +7,7 @@ from labctl.engine.conditions import View, evaluator
 from labctl.engine.ends import AT_THE_LIMIT, OUTPUT_OFF, StepEnds
 from labctl.engine.ledger import Ledger
 from labctl.instrument import CellReading, Limiting
-from labctl.protocol.plan import (
+from labctl.plan import (
     All,
     Any,
     Compare,

@@ -6,7 +6,7 @@ from labctl.engine.board import FORCE_GAUGE, TORQUE, Board
 from labctl.engine.guard import Guard, Trip
 from labctl.engine.ledger import Ledger
 from labctl.instrument import CellReading, Limiting
-from labctl.protocol.plan import Bound, Limits
+from labctl.plan import Bound, Limits
 
 LIMITS = Limits(
     voltage=Bound(2.5, 4.3),

@@ -8,7 +8,7 @@ import pytest
 from labctl.engine.operator import DeclaredOperator
 from labctl.engine.run import Run
 from labctl.errors import RefusedForSafety, StepFailed
-from labctl.protocol.plan import Prompt
+from labctl.plan import Prompt
 from labctl.reading import COLUMNS, Reading, RunState, Severity
 from tests.stations import Lab, laboratory, plan_of
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from labctl.errors import ProtocolError
+from labctl.plan import Bound, Plan, StationAbilities
 from labctl.protocol import LoadedCell, Protocol, bind
 from labctl.protocol.load import fill
-from labctl.protocol.plan import Bound, Plan, StationAbilities
 from labctl.protocol.source import parse
 
 HEAD = """\

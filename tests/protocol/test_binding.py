@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.protocol import bind, load, load_cell
-from labctl.protocol.plan import (
+from labctl.plan import (
     All,
     Any,
     Bound,
@@ -33,6 +32,7 @@ from labctl.protocol.plan import (
     Temperature,
     Then,
 )
+from labctl.protocol import bind, load, load_cell
 
 from .files import BARE, HEAD, LIBRARY, STATION, plan, read
 

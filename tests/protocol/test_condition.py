@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labctl.plan import Operator, Quantity
 from labctl.protocol.condition import (
     Both,
     Comparison,
@@ -15,7 +16,6 @@ from labctl.protocol.condition import (
     Tree,
     read,
 )
-from labctl.protocol.plan import Operator, Quantity
 from labctl.quantity import QuantityError, parse
 
 HIGH = Comparison(Quantity.VOLTAGE, Operator.GE, parse("4.3 V"))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from labctl.errors import ProtocolError
+from labctl.plan import Bound, StationAbilities
 from labctl.protocol import check, load, load_cell
-from labctl.protocol.plan import Bound, StationAbilities
 
 from .files import BARE, HEAD, STATION, of_step, read, sentences
 
