@@ -28,6 +28,15 @@ class Process:
         """Retained state of the process itself."""
         return f"{ROOT}/{self.site}/{self.name}/state"
 
+    @property
+    def commands(self) -> str:
+        """Requests to this daemon."""
+        return f"{ROOT}/{self.site}/{self.name}/command"
+
+    def reply(self, client: str) -> str:
+        """Replies of this daemon to one client."""
+        return f"{ROOT}/{self.site}/{self.name}/reply/{client}"
+
     def watermark(self, run: str) -> str:
         """Watermarks that this recorder has committed for a run."""
         return f"{ROOT}/{self.site}/{self.name}/watermark/{run}"
@@ -71,6 +80,16 @@ def every_reading(site: str) -> str:
 def every_event(site: str) -> str:
     """Return the pattern of all events of a site."""
     return f"{ROOT}/{site}/+/+/events"
+
+
+def every_station_state(site: str) -> str:
+    """Return the pattern of all retained station states of a site."""
+    return f"{ROOT}/{site}/+/+/state"
+
+
+def every_process_state(site: str) -> str:
+    """Return the pattern of all retained states of daemons and recorders of a site."""
+    return f"{ROOT}/{site}/+/state"
 
 
 def every_watermark(site: str, run: str) -> str:
