@@ -34,7 +34,8 @@ from labctl.config import Config, load
 from labctl.engine.operator import DeclaredOperator
 from labctl.instrument import SerialWire, VisaWire
 from labctl.lab.abilities import abilities
-from labctl.lab.experiment import Experiment, Pace, Running, conduct
+from labctl.lab.experiment import Experiment, Running, conduct
+from labctl.lab.laboratory import Pace
 from labctl.lab.simulators import Controller, Served
 from labctl.link.serial_line import SerialLink
 from labctl.link.visa import VisaLink

@@ -190,6 +190,7 @@ class VirtualClock:
             busy machine slows the lab down.
 
     Attributes:
+        speed: as given; it may be changed at any time.
         followers: async callables that are told the instant before anybody wakes at it, such as a simulator process
             whose physics keeps the same time.
     """
@@ -197,7 +198,7 @@ class VirtualClock:
     def __init__(self, epoch: float, speed: float | None = None) -> None:
         self.followers: list[Callable[[float], Awaitable[None]]] = []
         self._epoch = epoch
-        self._speed = speed
+        self.speed = speed
         self._now = 0.0
         self._last_jump_host = time.monotonic()
         self._participants: set[asyncio.Task[Any]] = set()
@@ -276,7 +277,7 @@ class VirtualClock:
             heapq.heappop(self._sleepers)
         if not self._sleepers:
             return
-        if self._sleepers[0][0] <= self._now or (not self.followers and self._speed is None):
+        if self._sleepers[0][0] <= self._now or (not self.followers and self.speed is None):
             self._wake_next()
         else:
             self._jumping = asyncio.get_running_loop().create_task(self._jump(), name="clock jump")
@@ -284,8 +285,8 @@ class VirtualClock:
     async def _jump(self) -> None:
         instant = self._sleepers[0][0]
         try:
-            if self._speed is not None:
-                due = self._last_jump_host + (instant - self._now) / self._speed
+            if self.speed is not None:
+                due = self._last_jump_host + (instant - self._now) / self.speed
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 self._last_jump_host = max(due, time.monotonic() - 0.05)
             for follow in self.followers:

@@ -5,7 +5,7 @@ Names are BDF machine names, units SI as BDF has them (Ah, Wh and °C where it s
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 RECORD_SCHEMA = 1
 
@@ -105,6 +105,9 @@ class RunHeader:
         instruments: role -> {driver, address, identity, simulated}.
         cell: the bound cell as plain JSON; mass and areas in SI.
         config: the station's configuration as plain JSON.
+        kind: "protocol", or "watch" for what is recorded of a station while nothing runs; its protocol is empty.
+        campaign: that the run belongs to.
+        continues: UUID of the run of the same cell whose cycle numbers go on.
     """
 
     run: str
@@ -123,3 +126,6 @@ class RunHeader:
     simulated: bool
     seed: int | None
     started_unix_second: float
+    kind: Literal["protocol", "watch"] = "protocol"
+    campaign: str | None = None
+    continues: str | None = None

@@ -7,7 +7,7 @@ import pytest
 from labctl.config import Config, find, load
 from labctl.errors import ConfigError, RefusedForSafety
 from labctl.lab.abilities import abilities
-from labctl.lab.experiment import all_simulated
+from labctl.lab.laboratory import all_simulated
 from tests.stations import CONFIG
 
 TEXT = CONFIG.read_text()

@@ -11,7 +11,8 @@ INTERRUPTED = 130
 
 if TYPE_CHECKING:
     from labctl.config import Config
-    from labctl.lab.experiment import Experiment, Pace
+    from labctl.lab.experiment import Experiment
+    from labctl.lab.laboratory import Pace
 
 
 def run(
@@ -53,7 +54,7 @@ def run(
 
 
 def _pace(speed: str | None, *, simulate: bool, seed: int) -> "Pace":
-    from labctl.lab.experiment import Pace
+    from labctl.lab.laboratory import Pace
 
     if simulate and speed is not None:
         raise typer.BadParameter("--simulate runs as fast as it can; --speed is for simulators on wires")
@@ -85,7 +86,8 @@ def _prepare(
     from labctl.engine.operator import DeclaredOperator
     from labctl.filelock import make_folder
     from labctl.lab.abilities import abilities
-    from labctl.lab.experiment import Experiment, all_simulated
+    from labctl.lab.experiment import Experiment
+    from labctl.lab.laboratory import all_simulated
     from labctl.protocol import bind, load, load_cell
 
     if station is None:

@@ -37,6 +37,9 @@ class RunRow:
     ended_unix_second: float | None
     state: RunState
     end_reason: str | None
+    kind: str
+    campaign: str | None
+    continues: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +134,11 @@ class Queries:
         """Close the connection."""
         self._connection.close()
 
-    def runs(self) -> list[RunRow]:
-        """Return all runs, the newest first."""
-        return self._select(RunRow, "runs", "1 ORDER BY started_unix_second DESC, id DESC", ())
+    def runs(self, *, watches: bool = False) -> list[RunRow]:
+        """Return all runs, the newest first; with `watches` also what was recorded while nothing ran."""
+        kinds = ("protocol", "watch") if watches else ("protocol",)
+        where = f"kind IN ({', '.join('?' * len(kinds))}) ORDER BY started_unix_second DESC, id DESC"
+        return self._select(RunRow, "runs", where, kinds)
 
     def run(self, which: str) -> RunRow:
         """Return the run with this number, UUID or unambiguous beginning of a UUID; raises StorageError."""

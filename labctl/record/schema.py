@@ -67,6 +67,12 @@ def _create(db: Database) -> None:
         db.execute(statement)
 
 
+@migrations(name="0002_kinds_of_runs")
+def _kinds(db: Database) -> None:
+    for column in ("kind TEXT NOT NULL DEFAULT 'protocol'", "campaign TEXT", "continues TEXT"):
+        db.execute(f"ALTER TABLE runs ADD COLUMN {column}")
+
+
 _SPAN = """
     first_seq INTEGER, last_seq INTEGER, row_count INTEGER NOT NULL DEFAULT 0,
     start_test_time_second REAL, end_test_time_second REAL,

@@ -204,6 +204,9 @@ class Writer:
             header.simulated,
             header.seed,
             header.started_unix_second,
+            header.kind,
+            header.campaign,
+            header.continues,
         )
         self._connection.execute(_START_RUN, (*values, channel.owner[0]))
 
@@ -237,6 +240,7 @@ ON CONFLICT (run_id, channel, seq, record) DO NOTHING"""
 
 _START_RUN = """UPDATE runs SET station = ?, protocol_name = ?, protocol_title = ?, protocol_text = ?,
 protocol_hash = ?, cell_name = ?, cell = ?, operator = ?, instruments = ?, config = ?, inputs = ?,
-software_version = ?, simulated = ?, seed = ?, started_unix_second = ? WHERE id = ?"""
+software_version = ?, simulated = ?, seed = ?, started_unix_second = ?,
+kind = ?, campaign = ?, continues = ? WHERE id = ?"""
 
 _END_RUN = "UPDATE runs SET state = ?, end_reason = ?, ended_unix_second = ? WHERE id = ? AND state = ?"

@@ -5,7 +5,7 @@ import pytest
 from labctl.bus.outbox import BATCH, PATIENCE
 from labctl.engine.guard import MEASUREMENTS_TO_TRIP
 from labctl.engine.station import POLLS_TO_SILENCE, SAFE_ATTEMPTS, SAFE_RETRY, SHORTEST_AGE
-from labctl.lab.experiment import BACKLOG
+from labctl.lab.recording import BACKLOG
 from labctl.record.datapath import FLUSH_PERIOD
 from labctl.registry import load_driver
 

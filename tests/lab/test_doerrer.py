@@ -7,7 +7,8 @@ import pytest
 
 from labctl.engine.operator import DeclaredOperator
 from labctl.lab.abilities import abilities
-from labctl.lab.experiment import Experiment, Pace, Running, conduct
+from labctl.lab.experiment import Experiment, Running, conduct
+from labctl.lab.laboratory import Pace
 from labctl.protocol import bind, load
 from labctl.reading import RunState
 from tests.stations import CONFIG, ROOT, repository_config

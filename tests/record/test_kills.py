@@ -133,7 +133,7 @@ def stored(database: Path) -> dict[str, Payloads]:
         assert seq not in found[uuid]
         found[uuid][seq] = orjson.dumps(values)
     for uuid, seq, *event, data in connection.execute(
-        "SELECT uuid, seq, kind, unix_time_second, test_time_second, message, severity, data"
+        "SELECT uuid, seq, events.kind, unix_time_second, test_time_second, message, severity, data"
         " FROM events JOIN runs ON runs.id = run_id"
     ):
         assert seq not in found[uuid]
