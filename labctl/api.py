@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from labctl.reading import Severity
+from labctl.reading import RunState, Severity
 
 STALE = 10.0
 """Seconds after which a command is refused: what was meant then may hurt now."""
@@ -228,6 +228,93 @@ class Confirmed(Message):
     stations: dict[str, list[str]]
 
 
+class Changed(Message):
+    """Answer to `Change`: all inputs of the plan that holds from the next step on."""
+
+    inputs: dict[str, str]
+
+
+class Acknowledged(Message):
+    """Answer to `Acknowledge`: the alarms that nobody had acknowledged before."""
+
+    acknowledged: tuple[str, ...]
+
+
+class Checked(Message):
+    """Answer to `Check`, also where the protocol is wrong: what was found, as in `Refusal`; warnings are no errors."""
+
+    findings: tuple[dict[str, Any], ...] = ()
+
+
+class CycleLine(Message):
+    """A cycle as it is stored: Ah, Wh, V and seconds of test time; None where nothing was recorded."""
+
+    cycle_count: int
+    start_test_time_second: float | None
+    end_test_time_second: float | None
+    charging_capacity_ah: float | None
+    discharging_capacity_ah: float | None
+    charging_energy_wh: float | None
+    discharging_energy_wh: float | None
+    min_voltage_volt: float | None
+    max_voltage_volt: float | None
+    coulombic_efficiency: float | None
+    energy_efficiency: float | None
+    complete: bool
+
+
+class CyclePage(Message):
+    """Answer to `Cycles`, in order; where there are more, ask for those after the last one.
+
+    Attributes:
+        active_mass: of the cell in kg, for specific values; None where it is not known.
+    """
+
+    cycles: tuple[CycleLine, ...]
+    more: bool
+    active_mass: float | None = None
+
+
+class PastEvent(Message):
+    """An event as it is stored, without its data."""
+
+    run: str
+    station: str | None
+    kind: str
+    unix_time_second: float
+    test_time_second: float
+    message: str
+    severity: Severity
+
+
+class EventPage(Message):
+    """Answer to `Events`, the newest first."""
+
+    events: tuple[PastEvent, ...]
+
+
+class RunLine(Message):
+    """A run as it is stored, without its protocol; None where its beginning was lost."""
+
+    run: str
+    station: str | None
+    protocol: str | None
+    title: str | None
+    cell: str | None
+    operator: str | None
+    simulated: bool | None
+    state: RunState
+    end_reason: str | None
+    started_unix_second: float | None
+    ended_unix_second: float | None
+
+
+class RunPage(Message):
+    """Answer to `Runs`, the newest first."""
+
+    runs: tuple[RunLine, ...]
+
+
 # -- states ----------------------------------------------------------------------------------------------------------
 
 
@@ -409,3 +496,25 @@ class LabState(Message):
     disk_free_byte: int = 0
     disk_days: float | None = None
     estop: bool = False
+
+
+class RecorderState(Message):
+    """Retained: a recorder.
+
+    Attributes:
+        trouble: why the database takes nothing now, as a sentence; empty while it does.
+        refused: messages that were not what they should be.
+        quarantined: records that the database refused.
+    """
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    trouble: str
+    refused: int
+    quarantined: int
+
+
+class Alive(Message):
+    """Retained: whether a process is connected; its last will says that it is not."""
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    alive: bool

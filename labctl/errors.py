@@ -14,11 +14,15 @@ LabctlError
 ├── LimitTripped               exit 5: the guard stopped the run
 │   └── InstrumentLost         exit 4: because an instrument fell silent
 ├── RefusedForSafety           exit 6: nothing was moved or energised
+├── NotNow                     exit 6: a word to a run that makes no sense in its present state
 ├── StepFailed                 exit 1: a step ended in a fault, such as its time-out
+├── RunLost                    exit 1: what another process ran cannot be gone on with
+├── CommandRefused             exit as the daemon says: it did not do what a client asked
 └── StorageError               exit 1: journal, bus or database
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 
 class LabctlError(Exception):
@@ -170,8 +174,33 @@ class RefusedForSafety(LabctlError):
     exit_code = 6
 
 
+class NotNow(LabctlError):
+    """What was asked of a run makes no sense in its present state; nothing was changed."""
+
+    exit_code = 6
+
+
 class StepFailed(LabctlError):
     """A step ended in a fault: its time-out, or an end that the protocol calls a fault."""
+
+
+class RunLost(LabctlError):
+    """A run cannot be gone on with, because its program is not there any more or is not that of its plan."""
+
+
+class CommandRefused(LabctlError):
+    """A daemon did not do what a client asked; sentence, remedy and exit status are the daemon's own.
+
+    Attributes:
+        findings: of a protocol: code, severity, file, line, column, reason, remedy, text (as printed).
+    """
+
+    def __init__(
+        self, sentence: str, remedy: str = "", exit_code: int = 1, findings: "tuple[dict[str, Any], ...]" = ()
+    ) -> None:
+        super().__init__(sentence, remedy)
+        self.exit_code = exit_code
+        self.findings = findings
 
 
 class StorageError(LabctlError):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from labctl.bus.broker import Broker
 from labctl.errors import LabctlError
+from labctl.logs import configure
 
 
 def main() -> int:
@@ -16,6 +17,7 @@ def main() -> int:
     parser.add_argument("--directory", type=Path, required=True, help="for the runtime file broker.json")
     parser.add_argument("--port", type=int, help="default: a free one")
     arguments = parser.parse_args()
+    configure()
     try:
         asyncio.run(_serve(Broker(arguments.directory, arguments.port)))
     except LabctlError as error:

@@ -92,6 +92,16 @@ def every_process_state(site: str) -> str:
     return f"{ROOT}/{site}/+/state"
 
 
+def every_liveness(site: str) -> str:
+    """Return the pattern of the liveness of all processes of a site."""
+    return f"{ROOT}/{site}/+/alive"
+
+
+def every_reply(site: str, client: str) -> str:
+    """Return the pattern of all replies to one client, whichever daemon gives them."""
+    return f"{ROOT}/{site}/+/reply/{client}"
+
+
 def every_watermark(site: str, run: str) -> str:
     """Return the pattern of a run's watermarks, whichever recorder has it."""
     return f"{ROOT}/{site}/+/watermark/{run}"

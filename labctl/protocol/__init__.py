@@ -11,7 +11,7 @@ from labctl.errors import Finding, ProtocolError
 from labctl.plan import StationAbilities
 from labctl.protocol.bind import bind, examine
 from labctl.protocol.load import LoadedCell, Protocol, draft, in_order, load, load_cell
-from labctl.protocol.source import read
+from labctl.protocol.source import Source, read
 
 ANY_STATION = StationAbilities(
     name="any",
@@ -33,9 +33,19 @@ def check(
 ) -> tuple[Finding, ...]:
     """Return everything wrong with a protocol file, in form and, on a station where one is given, in substance."""
     try:
-        protocol, findings = draft(read(path, ProtocolError), settings or {})
+        return check_source(read(path, ProtocolError), station, cell, settings)
     except ProtocolError as error:
         return error.findings
+
+
+def check_source(
+    source: Source,
+    station: StationAbilities | None = None,
+    cell: LoadedCell | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> tuple[Finding, ...]:
+    """Return everything wrong with the text of a protocol that was read already."""
+    protocol, findings = draft(source, settings or {})
     if protocol is not None:
         _, more = examine(protocol, station or ANY_STATION, cell)
         # a step whose form is wrong was left out: what others expect of it is not known
@@ -43,4 +53,4 @@ def check(
     return in_order(findings)
 
 
-__all__ = ["ANY_STATION", "LoadedCell", "Protocol", "bind", "check", "load", "load_cell"]
+__all__ = ["ANY_STATION", "LoadedCell", "Protocol", "bind", "check", "check_source", "load", "load_cell"]

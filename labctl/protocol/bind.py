@@ -5,7 +5,6 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from labctl.errors import Finding, ProtocolError
 from labctl.plan import (
@@ -59,8 +58,8 @@ def examine(protocol: Protocol, station: StationAbilities, cell: LoadedCell | No
     with findings.at(("cell",)):
         check_cell(whole_cell)
     bound_cell = bind_cell(whole_cell)
-    if cell and not bound_cell.name:
-        bound_cell = replace(bound_cell, name=Path(cell.source.name).stem)
+    if cell:
+        bound_cell = replace(bound_cell, name=cell.name)
     scale = Scale(bound_cell)
     run_limits = limits.of_run(file.limits, (cell.file.limits, of_cell) if cell else None, station, scale, findings)
     plan = Plan(

@@ -32,6 +32,11 @@ class LoadedCell:
     source: Source
     file: CellFile
 
+    @property
+    def name(self) -> str:
+        """What the cell is called: what its file says, else the name of its file."""
+        return self.file.cell.name or Path(self.source.name).stem
+
 
 def load(path: Path) -> Protocol:
     """Read a protocol file with the defaults of its inputs; raises ProtocolError with every finding."""
@@ -93,7 +98,11 @@ def _follow(data: object, path: KeyPath) -> object:
 
 def load_cell(path: Path) -> LoadedCell:
     """Read a cell file; raises ProtocolError with every finding."""
-    source = read(path, ProtocolError)
+    return cell_of(read(path, ProtocolError))
+
+
+def cell_of(source: Source) -> LoadedCell:
+    """Check the form of a cell file; raises ProtocolError with every finding."""
     try:
         return LoadedCell(source, CellFile.model_validate(source.data))
     except ValidationError as error:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StrictInt
+from pydantic import AfterValidator, AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StrictInt
 
 from labctl.quantity import (
     Dimension,
@@ -139,9 +139,21 @@ class Record(Model):
     pressure: PressureChange | None = None
 
 
+class Correction(Model):
+    """[[history]] of a cell file: a value that was set after the cell had been made."""
+
+    date: AwareDatetime = Field(examples=["2026-11-21T10:41:00Z"])
+    who: str
+    key: str
+    was: str | None = None
+    """None: nothing was given before."""
+    value: str
+
+
 class CellFile(Model):
     """A cell file: what fills or overrides a protocol's [cell], and the limits that this cell adds."""
 
     schema_: Literal["1"] = Field(alias="schema", examples=['"1"'])
     cell: Cell
     limits: Bounds = Bounds()
+    history: tuple[Correction, ...] = ()

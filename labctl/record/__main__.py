@@ -10,6 +10,7 @@ from labctl.bus.address import Address
 from labctl.bus.client import MqttBus
 from labctl.bus.topics import Process
 from labctl.errors import LabctlError
+from labctl.logs import configure
 from labctl.record.recorder import Recorder
 from labctl.record.writer import Writer
 
@@ -22,6 +23,7 @@ def main() -> int:
     parser.add_argument("--site", default="lab")
     parser.add_argument("--name", default="recorder")
     arguments = parser.parse_args()
+    configure()
     try:
         address = Address.parse(arguments.bus)
         asyncio.run(record(address, Process(arguments.site, arguments.name), arguments.database))

@@ -32,6 +32,9 @@ _CUMULATIVE = tuple(
 )
 _voltage = itemgetter(_VOLTAGE)
 
+Values = Sequence[float | int | None]
+"""Of a row, in the order of COLUMNS."""
+
 
 @dataclass(slots=True)
 class Span:
@@ -40,14 +43,31 @@ class Span:
     first_seq: int
     last_seq: int
     row_count: int
-    first: Row
-    last: Row
+    first: Values
+    last: Values
     min_voltage: float | None
     max_voltage: float | None
+
+    @classmethod
+    def of(cls, seq: int, row: Values) -> "Span":
+        """Begin with a first row, which is still to be added."""
+        return cls(seq, seq, 0, row, row, None, None)
+
+    def add(self, seq: int, rows: Sequence[Values]) -> None:
+        """Add rows in order, the last of which has this number."""
+        self.last_seq, self.last = seq, rows[-1]
+        self.row_count += len(rows)
+        seen = [v for v in (self.min_voltage, self.max_voltage, *map(_voltage, rows)) if v is not None]
+        self.min_voltage, self.max_voltage = min(seen, default=None), max(seen, default=None)
 
     def gains(self) -> tuple[float, ...]:
         """Return charging and discharging capacity, charging and discharging energy."""
         return tuple(_number(self.last[column]) - _number(self.first[column]) for column in _CUMULATIVE)
+
+    def efficiencies(self) -> tuple[float | None, float | None]:
+        """Return Coulombic and energy efficiency: what was discharged of what was charged; None where nothing was."""
+        charge, discharge, energy_in, energy_out = self.gains()
+        return (discharge / charge if charge > 0 else None, energy_out / energy_in if energy_in > 0 else None)
 
     def columns(self) -> tuple[float | int | None, ...]:
         """Return the values of SPAN_COLUMNS."""
@@ -84,12 +104,9 @@ class _Table:
                 continue  # what comes before the first step or cycle belongs to none
             span = self._spans.get(key) or self._load(key)
             if span is None:
-                span = Span(seqs[begin], 0, 0, stretch[0], stretch[0], None, None)
+                span = Span.of(seqs[begin], stretch[0])
             self._spans[key] = span
-            span.last_seq, span.last = seqs[end - 1], stretch[-1]
-            span.row_count += len(stretch)
-            seen = [v for v in (span.min_voltage, span.max_voltage, *map(_voltage, stretch)) if v is not None]
-            span.min_voltage, span.max_voltage = min(seen, default=None), max(seen, default=None)
+            span.add(seqs[end - 1], stretch)
 
     def changed(self) -> list[tuple[int, Span]]:
         """Return what is to be saved, and keep only the newest: the next rows most likely belong to it."""
@@ -161,17 +178,11 @@ class Aggregates:
         )
         cycles = self._cycles.changed()
         self._connection.executemany(
-            _SAVE_CYCLE, [(*self._owner, key, *s.columns(), *_efficiencies(s)) for key, s in cycles]
+            _SAVE_CYCLE, [(*self._owner, key, *s.columns(), *s.efficiencies()) for key, s in cycles]
         )
         if cycles and cycles[-1][0] > self._newest_cycle:
             self._newest_cycle = cycles[-1][0]
             self._connection.execute(_COMPLETE, (*self._owner, self._newest_cycle))
-
-
-def _efficiencies(span: Span) -> tuple[float | None, float | None]:
-    """Return Coulombic and energy efficiency: what was discharged of what was charged; None where nothing was."""
-    charge, discharge, energy_in, energy_out = span.gains()
-    return (discharge / charge if charge > 0 else None, energy_out / energy_in if energy_in > 0 else None)
 
 
 def _number(value: float | int | None) -> float:

@@ -4,12 +4,15 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.bus.base import Bus
 from labctl.bus.outbox import Outbox
 from labctl.bus.topics import Process, Station
+from labctl.engine.charter import Charter, load
 from labctl.engine.journal import Journal
+from labctl.engine.position import Position, newest
 from labctl.errors import RefusedForSafety, StorageError
 from labctl.reading import Event, Record, RunState, Severity
 from labctl.record.recorder import Recorder
@@ -172,6 +175,19 @@ class Delivery:
         await self._flusher.drop(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A run whose process died while its program went on in the instrument.
+
+    To go on: connect the station with `cycler.expect_program(position.following.token)` said before, bind the plan from
+    the charter, and execute `Run(plan, station, operator, sink, resume=position)` on the delivery that `resume` gives.
+    """
+
+    charter: Charter
+    position: Position
+    journal: Journal
+
+
 class DataPath:
     """Begins deliveries; made by `open_data_path`."""
 
@@ -192,6 +208,23 @@ class DataPath:
         self._flusher = flusher
         self._deliveries: list[Delivery] = []
 
+    @property
+    def backlog(self) -> int:
+        """Records of all runs that are not yet known to be in the database."""
+        return sum(delivery.backlog for delivery in self._deliveries if delivery.open)
+
+    @property
+    def committed(self) -> int:
+        """Records that are known to be in the database, of the deliveries that are open: it changes while they move."""
+        return sum(delivery.last - delivery.backlog for delivery in self._deliveries if delivery.open)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is being stored now, as a sentence; empty while it is, or while a recorder elsewhere has to say."""
+        if self._bus.trouble:
+            return self._bus.trouble
+        return "" if self._recorder is None else self._recorder.trouble
+
     def begin(self, run: str, station: str, channel: int = 0, *, simulated: bool) -> Delivery:
         """Open the journal of a new run; its first record must be `run.started`."""
         return self._deliver(Journal.create(self._journals, run, station, channel, simulated=simulated))
@@ -201,20 +234,44 @@ class DataPath:
 
         A journal that cannot be read is left where it is, and said so in the log.
         """
-        found: list[Delivery] = []
+        deliveries, interrupted = self.take_over()
+        return deliveries + [self.lose(each) for each in interrupted]
+
+    def take_over(self) -> tuple[list[Delivery], list[Interrupted]]:
+        """Do as `recover`, but for the runs whose program may still be in its instrument: return them as they are.
+
+        Each of these must be given to `resume` or to `lose`.
+        """
+        deliveries: list[Delivery] = []
+        interrupted: list[Interrupted] = []
         for run, channel in Journal.leftovers(self._journals):
             try:
                 journal = Journal.open(self._journals, run, channel)
+                charter = None if journal.ended else load(journal.folder)
+                position = None if charter is None else newest(journal.read)
             except (StorageError, RefusedForSafety) as error:
                 _log.error("%s", error.sentence)
                 continue
             if journal.last == 0:
                 journal.remove()
-                continue
-            if not journal.ended:
-                journal.append(_lost(*journal.last_times))
-            found.append(self._deliver(journal))
-        return found
+            elif charter is not None and position is not None and position.following is not None:
+                interrupted.append(Interrupted(charter, position, journal))
+            else:
+                deliveries.append(self._lose(journal))
+        return deliveries, interrupted
+
+    def resume(self, interrupted: Interrupted) -> Delivery:
+        """Go on delivering a run that its new `Run` goes on with from `interrupted.position`."""
+        return self._deliver(interrupted.journal)
+
+    def lose(self, interrupted: Interrupted) -> Delivery:
+        """End a run as LOST and deliver it."""
+        return self._lose(interrupted.journal)
+
+    def _lose(self, journal: Journal) -> Delivery:
+        if not journal.ended:
+            journal.append(_lost(*journal.last_times))
+        return self._deliver(journal)
 
     async def leave(self) -> None:
         """Leave every delivery that is not closed to the next process; say what a disk refuses now."""

@@ -11,6 +11,7 @@ import orjson
 
 from labctl.errors import StorageError
 from labctl.reading import COLUMNS, RunState, Severity
+from labctl.record.buckets import Buckets, buckets
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,15 @@ class CycleRow(SpanRow):
 
 
 @dataclass(frozen=True, slots=True)
+class CycleEnd:
+    """How many cycles a run has, and its last complete one, None where none is: the cell now."""
+
+    cycles: int
+    last_complete: int | None
+    discharging_capacity_ah: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class EventRow:
     """An event."""
 
@@ -134,11 +144,11 @@ class Queries:
         """Close the connection."""
         self._connection.close()
 
-    def runs(self, *, watches: bool = False) -> list[RunRow]:
-        """Return all runs, the newest first; with `watches` also what was recorded while nothing ran."""
+    def runs(self, *, watches: bool = False, limit: int = -1) -> list[RunRow]:
+        """Return all runs, or the newest, first; with `watches` also what was recorded while nothing ran."""
         kinds = ("protocol", "watch") if watches else ("protocol",)
-        where = f"kind IN ({', '.join('?' * len(kinds))}) ORDER BY started_unix_second DESC, id DESC"
-        return self._select(RunRow, "runs", where, kinds)
+        where = f"kind IN ({', '.join('?' * len(kinds))}) ORDER BY started_unix_second DESC, id DESC LIMIT ?"
+        return self._select(RunRow, "runs", where, (*kinds, limit))
 
     def run(self, which: str) -> RunRow:
         """Return the run with this number, UUID or unambiguous beginning of a UUID; raises StorageError."""
@@ -154,13 +164,34 @@ class Queries:
         """Return the executed steps of a run in order."""
         return self._select(StepRow, "steps", "run_id = ? ORDER BY channel, step_count", (run_id,))
 
-    def cycles(self, run_id: int) -> list[CycleRow]:
-        """Return the cycles of a run in order."""
-        return self._select(CycleRow, "cycles", "run_id = ? ORDER BY channel, cycle_count", (run_id,))
+    def cycles(self, run_id: int, *, after: int = -1, limit: int = -1) -> list[CycleRow]:
+        """Return the cycles of a run in order, or so many of those `after` one."""
+        where = "run_id = ? AND cycle_count > ? ORDER BY channel, cycle_count LIMIT ?"
+        return self._select(CycleRow, "cycles", where, (run_id, after, limit))
+
+    def cycle_ends(self) -> dict[int, CycleEnd]:
+        """Return the end of every run that has cycles, by the run's number."""
+        # beside a single max(), SQLite takes other columns from the row that has it
+        query = (
+            "SELECT run_id, count(*), max(CASE WHEN complete THEN cycle_count END), discharging_capacity_ah"
+            " FROM cycles GROUP BY run_id"
+        )
+        with self._told():
+            found = self._connection.execute(query).fetchall()
+        return {run: CycleEnd(count, last, None if last is None else ah) for run, count, last, ah in found}
 
     def events(self, run_id: int) -> list[EventRow]:
         """Return the events of a run in order."""
         return self._select(EventRow, "events", "run_id = ? ORDER BY channel, seq", (run_id,))
+
+    def newest_events(self, run_id: int | None, limit: int) -> list[tuple[int, EventRow]]:
+        """Return the newest events with the number of their run, of one run or of all, the newest first."""
+        names = ", ".join(field.name for field in fields(EventRow))
+        whose, parameters = ("1", ()) if run_id is None else ("run_id = ?", (run_id,))
+        query = f"SELECT run_id, {names} FROM events WHERE {whose} ORDER BY unix_time_second DESC, seq DESC LIMIT ?"
+        with self._told():
+            found = self._connection.execute(query, (*parameters, limit)).fetchall()
+        return [(run, _row(EventRow, values)) for run, *values in found]
 
     def readings(
         self,
@@ -172,15 +203,29 @@ class Queries:
         limit: int = 100_000,
     ) -> list[tuple[int | float | None, ...]]:
         """Return readings in order as `(seq, *columns)`; the next page begins `after` the last seq of this one."""
-        unknown = sorted(set(columns) - set(COLUMNS))
-        if unknown:
-            raise StorageError(f"Readings have no column {', '.join(unknown)}.", f"They have {', '.join(COLUMNS)}.")
+        self._know(columns)
         query = (
             f"SELECT {', '.join(('seq', *columns))} FROM readings"
             " WHERE run_id = ? AND channel = ? AND seq > ? ORDER BY seq LIMIT ?"
         )
         with self._told():
             return self._connection.execute(query, (run_id, channel, after, limit)).fetchall()
+
+    def buckets(
+        self,
+        run_id: int,
+        columns: Sequence[str],
+        x: str = "test_time_second",
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        count: int = 400,
+        channel: int = 0,
+    ) -> Buckets:
+        """Return minimum and maximum of columns in at most `count` equal stretches of `x`, from `start` to `end`."""
+        self._know((x, *columns))
+        with self._told():
+            return buckets(self._connection, (run_id, channel), columns, x, (start, end), count)
 
     def watermark(self, run_id: int, channel: int = 0) -> int:
         """Return the number up to which everything of a run is stored."""
@@ -190,10 +235,15 @@ class Queries:
         return int(found[0]) if found else 0
 
     def _select(self, row: type[Row], table: str, where: str, parameters: tuple[object, ...]) -> list[Row]:
-        names = [field.name for field in fields(row)]
+        names = ", ".join(field.name for field in fields(row))
         with self._told():
-            found = self._connection.execute(f"SELECT {', '.join(names)} FROM {table} WHERE {where}", parameters)
-            return [row(*map(_meaning, names, values)) for values in found]
+            found = self._connection.execute(f"SELECT {names} FROM {table} WHERE {where}", parameters)
+            return [_row(row, values) for values in found]
+
+    def _know(self, columns: Sequence[str]) -> None:
+        unknown = sorted(set(columns) - set(COLUMNS))
+        if unknown:
+            raise StorageError(f"Readings have no column {', '.join(unknown)}.", f"They have {', '.join(COLUMNS)}.")
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -204,6 +254,10 @@ class Queries:
                 f"The database {self._database} cannot be read: {error}.",
                 "Check that it is a labctl database; a recorder that opens it brings an older one up to date.",
             ) from error
+
+
+def _row(row: type[Row], values: Sequence[Any]) -> Row:
+    return row(*(_meaning(field.name, value) for field, value in zip(fields(row), values, strict=True)))
 
 
 def _meaning(name: str, value: Any) -> Any:
