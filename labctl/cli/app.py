@@ -4,6 +4,8 @@
 6 refused for safety, 130 interrupted.
 """
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, cast
@@ -11,7 +13,29 @@ from typing import Annotated, cast
 import typer
 
 from labctl import __version__
-from labctl.cli import check, drivers, run_command, runs, show, sim
+from labctl.cli import (
+    ack,
+    answer,
+    campaign,
+    cells,
+    change,
+    check,
+    control,
+    daemon_command,
+    doctor,
+    drivers,
+    note,
+    queue,
+    run_command,
+    runs,
+    safe,
+    show,
+    sim,
+    start,
+    status,
+    tui,
+    watch,
+)
 from labctl.cli.context import Settings
 
 USAGE = 2
@@ -50,20 +74,38 @@ def common(
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {
+    "daemon": daemon_command.daemon,
+    "safe": safe.safe,
+    "start": start.start,
+    "queue": queue.queue,
+    "status": status.status,
+    "watch": watch.watch,
+    "tui": tui.tui,
+    "pause": control.pause,
+    "resume": control.resume,
+    "skip": control.skip,
+    "stop": control.stop,
+    "note": note.note,
+    "change": change.change,
+    "answer": answer.answer,
+    "ack": ack.ack,
+    "campaign": campaign.campaign,
     "run": run_command.run,
     "check": check.check,
     "sim": sim.sim,
     "runs": runs.runs,
     "show": show.show,
     "drivers": drivers.drivers,
+    "doctor": doctor.doctor,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
+app.add_typer(cells.app, name="cells")
 
 
 def run() -> int:
     """Run the command line; return its exit status. An error that is none of ours keeps its traceback: it is a bug."""
-    from labctl.errors import InvalidInput, LabctlError
+    from labctl.errors import CommandRefused, InvalidInput, LabctlError
 
     try:
         status = app(standalone_mode=False)
@@ -74,9 +116,23 @@ def run() -> int:
         return USAGE
     except InvalidInput as error:
         for finding in error.findings:
-            typer.echo(str(finding), err=True)
+            _tell_error(str(finding))
+        return error.exit_code
+    except CommandRefused as error:
+        for text in [finding["text"] for finding in error.findings] or [f"error: {error}"]:
+            _tell_error(text)
         return error.exit_code
     except LabctlError as error:
-        typer.echo(f"error: {error}", err=True)
+        _tell_error(f"error: {error}")
         return error.exit_code
+    except BrokenPipeError:  # who reads has seen enough; Python would complain once more while it closes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return status or 0  # a command that leaves with typer.Exit returns its status
+
+
+def _tell_error(text: str) -> None:
+    """Print what went wrong; what stems from files, instruments and daemons is printed literally."""
+    from labctl.literal import literal
+
+    typer.echo("\n".join(map(literal, text.split("\n"))), err=True)

@@ -44,6 +44,13 @@ class Settings:
 
         return self.load_config().storage.folder if self.config_path.exists() else StorageConfig().folder
 
+    @property
+    def cells_folder(self) -> Path:
+        """The folder of cell files, beside the configuration."""
+        from labctl.cells.shelf import FOLDER
+
+        return self.config_path.parent / FOLDER
+
     def database(self, option: Path | None) -> Path:
         """The database that was named, or that of the configuration."""
         return option or self.load_config().storage.database
@@ -56,7 +63,12 @@ def settings(context: typer.Context) -> Settings:
 
 def print_json(data: dict[str, Any]) -> None:
     """Print one object with its schema version."""
-    typer.echo(json.dumps({"schema": SCHEMA, **data}, ensure_ascii=False))
+    typer.echo(as_line(data))
+
+
+def as_line(data: dict[str, Any]) -> str:
+    """Return one object with its schema version as a line of JSON."""
+    return json.dumps({"schema": SCHEMA, **data}, ensure_ascii=False)
 
 
 def console(*, to_stderr: bool = False) -> "Console":

@@ -1,5 +1,7 @@
 """What `labctl run` says when a run has ended: its cycles, where they are, or where its records still wait."""
 
+from labctl.cells.mass import active_mass
+from labctl.cells.shelf import Shelf
 from labctl.cli.context import console, print_json
 from labctl.cli.tables import cycle_json, cycle_table
 from labctl.engine.run import Outcome
@@ -8,9 +10,10 @@ from labctl.lab.experiment import Running
 from labctl.record.queries import CycleRow, Queries, RunRow
 
 
-def tell(running: Running, outcome: Outcome, *, as_json: bool) -> None:
-    """Print the result of a run."""
+def tell(running: Running, outcome: Outcome, shelf: Shelf, *, as_json: bool) -> None:
+    """Print the result of a run; `shelf` knows the present mass of its cell."""
     row, cycles = _stored(running)
+    mass = None if row is None else active_mass(row, shelf).kilogram
     if as_json:
         print_json(
             {
@@ -20,13 +23,13 @@ def tell(running: Running, outcome: Outcome, *, as_json: bool) -> None:
                 "simulated": running.assembly.simulated,
                 "delivered": running.delivered,
                 "database": None if row is None else str(running.database),
-                "cycles": [cycle_json(cycle, row) for cycle in cycles] if row is not None else [],
+                "cycles": [cycle_json(cycle, mass) for cycle in cycles],
             }
         )
         return
     out = console()
     if cycles and row is not None:
-        out.print(cycle_table(cycles, row))
+        out.print(cycle_table(cycles, row, mass))
     if row is not None:
         out.print(f"Run {row.id} ({running.run_id}) {outcome.state.value}. See it with: labctl show {row.id}")
         out.print(f"Database: {running.database}", soft_wrap=True)

@@ -45,30 +45,15 @@ def run(
     import asyncio
 
     from labctl.cli.inputs import assignments
+    from labctl.cli.pace import pace
 
     config_path = settings(context).config_path
     config = settings(context).load_config()
-    pace = _pace(speed, simulate=simulate, seed=seed)
-    experiment = _prepare(config, config_path, file, station, cell, assignments(set_ or []), pace, db)
-    raise typer.Exit(asyncio.run(_conduct(experiment, as_json=json)))
-
-
-def _pace(speed: str | None, *, simulate: bool, seed: int) -> "Pace":
-    from labctl.lab.laboratory import Pace
-
     if simulate and speed is not None:
         raise typer.BadParameter("--simulate runs as fast as it can; --speed is for simulators on wires")
-    if speed is None:
-        return Pace(in_memory=simulate, speed=1.0, seed=seed)
-    if speed == "max":
-        return Pace(in_memory=False, speed=None, seed=seed)
-    try:
-        factor = float(speed)
-    except ValueError:
-        factor = 0.0
-    if not 0.0 < factor < 1e9:
-        raise typer.BadParameter(f'"{speed}" is no speed; write a factor such as 600, or max')
-    return Pace(in_memory=False, speed=factor, seed=seed)
+    asked = pace("max" if simulate else speed, simulate=simulate, seed=seed)
+    experiment = _prepare(config, config_path, file, station, cell, assignments(set_ or []), asked, db)
+    raise typer.Exit(asyncio.run(_conduct(experiment, as_json=json)))
 
 
 def _prepare(
@@ -106,10 +91,13 @@ def _prepare(
 async def _conduct(experiment: "Experiment", *, as_json: bool) -> int:
     import asyncio
     import signal
+    from contextlib import suppress
 
+    from labctl.cells.shelf import FOLDER, Shelf
     from labctl.cli.context import console
     from labctl.cli.progress import Progress
     from labctl.cli.result import tell
+    from labctl.errors import NotNow
     from labctl.lab.experiment import Running, conduct
     from labctl.reading import RunState
 
@@ -124,7 +112,8 @@ async def _conduct(experiment: "Experiment", *, as_json: bool) -> int:
     def interrupted() -> None:
         said.print("Stopping: the circuit is opened and the pressure frozen; this is not interrupted.")
         for running in shown:
-            running.run.stop()
+            with suppress(NotNow):  # it is ending by itself
+                running.run.stop()
         if not shown and work is not None:
             work.cancel()
 
@@ -138,7 +127,7 @@ async def _conduct(experiment: "Experiment", *, as_json: bool) -> int:
         return INTERRUPTED
     finally:
         await progress.close()
-    tell(shown[0], outcome, as_json=as_json)
+    tell(shown[0], outcome, Shelf.read(experiment.config_path.parent / FOLDER), as_json=as_json)
     if outcome.error is not None:
         said.print(f"error: {outcome.error}")
         return outcome.error.exit_code

@@ -20,18 +20,22 @@ def show(
     """
     from dataclasses import asdict
 
-    from labctl.cli.tables import cycle_json, cycle_table, run_json, step_table
+    from labctl.cells.mass import active_mass
+    from labctl.cells.shelf import Shelf
+    from labctl.cli.tables import cycle_json, cycle_table, mass_json, mass_line, run_json, step_table
     from labctl.reading import Severity
     from labctl.record.queries import Queries
 
     with Queries(settings(context).database(db)) as queries:
         found = queries.run(run)
         cycles, steps, events = queries.cycles(found.id), queries.steps(found.id), queries.events(found.id)
+    mass = active_mass(found, Shelf.read(settings(context).cells_folder))
     if json:
         print_json(
             {
                 "run": run_json(found),
-                "cycles": [cycle_json(cycle, found) for cycle in cycles],
+                "active_mass": mass_json(mass),
+                "cycles": [cycle_json(cycle, mass.kilogram) for cycle in cycles],
                 "steps": [asdict(step) for step in steps],
                 "events": [asdict(event) for event in events],
             }
@@ -45,7 +49,8 @@ def show(
         out.print(f"  {name}: {instrument['identity']}, {instrument['address']}", soft_wrap=True)
     if cycles:
         out.print()
-        out.print(cycle_table(cycles, found))
+        out.print(cycle_table(cycles, found, mass.kilogram))
+        out.print(mass_line(mass), soft_wrap=True)
     out.print()
     out.print(step_table(steps))
     loud = [event for event in events if event.severity is not Severity.INFO and event.kind != "run.ended"]

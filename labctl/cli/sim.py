@@ -1,7 +1,7 @@
 """`labctl sim`: simulated instruments on real wires, for anyone's client."""
 
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +9,7 @@ import typer
 from labctl.cli.context import print_json, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from labctl.config import Config
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def sim(
     context: typer.Context,
     driver: Annotated[str | None, typer.Argument(help="Driver whose instrument to simulate alone.")] = None,
-    station: Annotated[str | None, typer.Option(help="Simulate a whole station: one cell, one rig.")] = None,
+    station: Annotated[
+        list[str] | None, typer.Option(help="Simulate a whole station: one cell, one rig. May be repeated.")
+    ] = None,
     listen: Annotated[
         str | None, typer.Option(help='Where: "tcp://127.0.0.1:0" (0: any free port) or "pty". Default: its own kind.')
     ] = None,
@@ -27,38 +29,44 @@ def sim(
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="A key of the driver, as in config.toml.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print addresses as one line of JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print addresses as one line of JSON for each station.")] = False,
     while_stdin: Annotated[bool, typer.Option("--while-stdin", hidden=True)] = False,
 ) -> None:
-    """Serve a simulated instrument, or a whole simulated station, until interrupted.
+    """Serve a simulated instrument, or whole simulated stations, until interrupted.
 
-    Examples: labctl sim keithley-2450 --listen tcp://127.0.0.1:5025 ; labctl sim --station A1
+    Examples: labctl sim keithley-2450 --listen tcp://127.0.0.1:5025 ; labctl sim --station A1 --station A4
     """
     import asyncio
 
-    if (driver is None) == (station is None):
+    if (driver is None) == (not station):
         raise typer.BadParameter("name either a driver or --station, for example: labctl sim keithley-2450")
-    if station is not None:
+    if station:
         config = settings(context).load_config()
-        asyncio.run(_station(config, station, seed, as_json=json, while_stdin=while_stdin))
+        stations = list(dict.fromkeys(station))
+        asyncio.run(_stations(config, stations, seed, as_json=json, while_stdin=while_stdin))
     else:
         assert driver is not None
         asyncio.run(_alone(settings(context).data_folder(), driver, listen, seed, option or [], as_json=json))
 
 
-async def _station(config: "Config", station: str, seed: int, *, as_json: bool, while_stdin: bool) -> None:
+async def _stations(
+    config: "Config", stations: "Sequence[str]", seed: int, *, as_json: bool, while_stdin: bool
+) -> None:
     from labctl.lab.simulators import serving
 
-    async with serving(config, station, seed) as served:
-        if as_json:
-            typer.echo(served.model_dump_json())
-        else:
-            for name, address in served.instruments.items():
+    async with serving(config, stations, seed) as served:
+        for station, one in served.items():
+            if as_json:
+                typer.echo(one.model_dump_json())
+                continue
+            for name, address in one.instruments.items():
                 typer.echo(f"{station}/{name}: {address}")
         if while_stdin:
             await _end_of_stdin()
             return
-        with _announced(config.storage.folder, station, served):
+        with ExitStack() as announcements:
+            for station, one in served.items():
+                announcements.enter_context(_announced(config.storage.folder, station, one))
             await _interrupted()
 
 
@@ -66,8 +74,8 @@ async def _alone(
     folder: "Path", name: str, listen: str | None, seed: int, written: list[str], *, as_json: bool
 ) -> None:
     from labctl.cli.inputs import assignments
-    from labctl.instrument import Role, VisaWire
-    from labctl.lab.simulators import Served
+    from labctl.instrument import Role
+    from labctl.lab.simulators import Served, listen_by_default
     from labctl.registry import load_driver
     from labctl.sim.bench import Bench, BenchParameters
     from labctl.sim.host import Host
@@ -76,9 +84,8 @@ async def _alone(
     port = {Role.CYCLER: "cell", Role.LOAD_CELL: "negative", Role.PRESSURE_RIG: "screw", Role.THERMOSTAT: "bath"}
     bench = Bench.of(BenchParameters(), seed)
     simulator = driver.load_simulator()(bench, port[driver.role], driver.example_options(assignments(written)))
-    default = "tcp://127.0.0.1:0" if isinstance(driver.wire, VisaWire) else "pty"
     async with Host(bench) as host:
-        address = await host.serve(simulator, listen or default)
+        address = await host.serve(simulator, listen or listen_by_default(driver.wire))
         if as_json:
             print_json({"address": address})
         else:

@@ -1,28 +1,28 @@
-"""The retained state of a station: what anybody who comes to the bus wants to know first."""
+"""The retained state of a station during a single run: what anybody who comes to the bus wants to know first."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from labctl.api import StationState, Word
 from labctl.bus.base import Bus
-from labctl.bus.codec import encode_state
-from labctl.clock import LabClock, host_sleep
+from labctl.clock import LabClock, VirtualClock, host_sleep, host_unix
+from labctl.config import Config
 from labctl.engine.run import Run
 from labctl.lab.assemble import Assembly
-from labctl.plan import SIDES
+from labctl.lab.state import instruments, limits_of, measured, run_status, word_of_run
+from labctl.reading import RunHeader, RunState
 
 PERIOD = 1.0
 """Seconds of host time between two states."""
 
 
 @asynccontextmanager
-async def announcing(
-    bus: Bus, topic: str, run: Run, assembly: Assembly, clock: LabClock, run_id: str
-) -> AsyncIterator[None]:
+async def announcing(bus: Bus, topic: str, say: Callable[[], StationState]) -> AsyncIterator[None]:
     """Retain the station's state on the bus while the block runs, and how it is left afterwards."""
 
     async def announce() -> None:
-        await bus.retain(topic, encode_state({"run": run_id, **_state(run, assembly, clock)}))
+        await bus.retain(topic, say().model_dump_json(by_alias=True).encode())
 
     async def keep_announcing() -> None:
         while True:
@@ -38,25 +38,23 @@ async def announcing(
         await announce()
 
 
-def _state(run: Run, assembly: Assembly, clock: LabClock) -> dict[str, object]:
-    """What the station does and measures now; a value that is too old is null."""
-    progress, board, now = run.progress, assembly.station.board, clock.now()
-    step, cell = progress.step, board.fresh_cell(now)
-    pressures = {f"{side}_pressure_pa": board.pressure(side, now) for side in SIDES}
-    return {
-        "state": "running" if run.outcome is None else run.outcome.state.value,
-        "simulated": assembly.simulated,
-        "protocol": run.plan.name,
-        "step_id": None if step is None else step.id,
-        "step": None if step is None else step.name,
-        "verb": None if step is None else step.verb,
-        "cycle_count": progress.cycle,
-        "cycles": progress.cycles,
-        "unix_time_second": clock.unix(),
-        "test_time_second": progress.test_time,
-        "left_second": run.forecast.left(progress.test_time),
-        "voltage_volt": None if cell is None else cell.voltage,
-        "current_ampere": None if cell is None else cell.current,
-        **pressures,
-        "temperature_celsius": board.temperature(now),
-    }
+def state_of(config: Config, run: Run, header: RunHeader, assembly: Assembly, clock: LabClock) -> StationState:
+    """Return what the station does and measures now."""
+    ended, status = run.outcome, run_status(run, header.run, header.operator, header.started_unix_second)
+    if ended is None:
+        word = word_of_run(run, asked=False)
+    else:
+        word = Word.DONE if ended.state is RunState.COMPLETED else Word.IDLE
+    return StationState(
+        station=assembly.station.name,
+        word=word,
+        why="" if ended is None else ended.reason,
+        simulated=assembly.simulated,
+        speed=clock.speed if isinstance(clock, VirtualClock) else 1.0,
+        said_unix_second=host_unix(),
+        lab_unix_second=clock.unix(),
+        values=measured(assembly, clock, limits_of(run), run),
+        run=status if ended is None else None,
+        last_run=None if ended is None else header.run,
+        instruments=instruments(config, assembly),
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from labctl.clock import LabClock
-from labctl.config import SIMULATED, Config
+from labctl.config import Config, is_simulated
 from labctl.engine.station import Instruments, Station
 from labctl.errors import ConfigError, Finding
 from labctl.instrument import Cycler, Instrument, LoadCell, PressureRig, Thermostat, Wire
@@ -77,7 +77,7 @@ def wired_links(
     served = {*simulated_at.values(), *simulated}
 
     def make(instrument: str, driver: Driver, address: str) -> BaseLink:
-        actual = simulated_at[instrument] if address == SIMULATED else address
+        actual = simulated_at[instrument] if is_simulated(address) else address
         name = f"{station}/{instrument}"
         return open_link(actual, driver.wire, name, clock, simulated=actual in served)
 

@@ -16,11 +16,12 @@ from labctl.config import Config
 from labctl.engine.operator import Operator
 from labctl.engine.run import Outcome, Run
 from labctl.errors import LabctlError, first_of
-from labctl.lab.announce import announcing
+from labctl.lab.announce import announcing, state_of
 from labctl.lab.assemble import Assembly
 from labctl.lab.laboratory import Pace, in_lab_time, open_laboratory
 from labctl.lab.recording import Sink, begin, header, journals_of, of_plan, open_bus, process_of
 from labctl.plan import Plan
+from labctl.reading import RunHeader
 from labctl.record.datapath import DataPath, Delivery, open_data_path
 
 LEFTOVER_PATIENCE = 2.0
@@ -44,7 +45,7 @@ class Experiment:
 class Running:
     """An experiment that runs, for whoever shows it, or stops it with `run.stop()`."""
 
-    run_id: str
+    header: RunHeader
     run: Run
     assembly: Assembly
     clock: LabClock
@@ -53,6 +54,11 @@ class Running:
     bus: str
     delivered: bool = False
     """Whether everything has been confirmed by a recorder; known when the experiment has ended."""
+
+    @property
+    def run_id(self) -> str:
+        """UUID of the run."""
+        return self.header.run
 
     @property
     def journal(self) -> Path:
@@ -76,7 +82,9 @@ async def conduct(experiment: Experiment, started: Callable[[Running], None]) ->
             started(running)
             topic = Station(process_of(config), station).state
             try:
-                async with announcing(bus, topic, running.run, assembly, clock, running.run_id):
+                async with announcing(
+                    bus, topic, lambda: state_of(config, running.run, running.header, assembly, clock)
+                ):
                     return await _execute(running)
             finally:
                 running.delivered = await running.delivery.close()
@@ -131,6 +139,7 @@ def _begin(experiment: Experiment, assembly: Assembly, clock: LabClock, path: Da
     sink = Sink(delivery, clock)
     seed, operator = experiment.pace.seed, getuser()
     watch = header(experiment.config, experiment.station, assembly, clock, run=run_id, operator=operator, seed=seed)
-    begin(sink, of_plan(watch, experiment.plan))
+    about = of_plan(watch, experiment.plan)
+    begin(sink, about)
     run = Run(experiment.plan, assembly.station, experiment.operator, sink)
-    return Running(run_id, run, assembly, clock, delivery, experiment.database, bus)
+    return Running(about, run, assembly, clock, delivery, experiment.database, bus)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from labctl.clock import LabClock, RealClock, VirtualClock, host_unix
-from labctl.config import SIMULATED, Config
+from labctl.config import Config, is_simulated
 from labctl.engine.station import to_the_end
 from labctl.errors import RefusedForSafety
 from labctl.filelock import FileLock, make_folder
@@ -47,11 +47,11 @@ async def open_laboratory(
         elif all_simulated(config, station):
             folder = config.storage.folder
             stack.callback(_hold_station(folder, station).release)
-            served = await stack.enter_async_context(simulators(config_path, station, pace.seed, folder))
-            controller = await stack.enter_async_context(controlling(served))
+            served = await stack.enter_async_context(simulators(config_path, [station], pace.seed, folder))
+            controller = await stack.enter_async_context(controlling(served[station]))
             clock = VirtualClock(host_unix(), pace.speed)
             clock.followers.append(controller.follow)
-            make = wired_links(station, clock, served.instruments)
+            make = wired_links(station, clock, served[station].instruments)
         else:
             if pace.speed != 1.0:
                 raise RefusedForSafety(
@@ -74,13 +74,13 @@ def _hold_station(folder: Path, station: str) -> FileLock:
 
 
 def all_simulated(config: Config, station: str) -> bool:
-    """Whether every address of a station is sim://.
+    """Whether every address of a station is "sim://" or "sim://NAME".
 
     Raises:
         RefusedForSafety: some are and some are not: a simulated cell would tell a real rig what to do.
     """
     addresses = {name: instrument.address for name, _, instrument in config.station(station).instruments()}
-    simulated = [name for name, address in addresses.items() if address == SIMULATED]
+    simulated = [name for name, address in addresses.items() if is_simulated(address)]
     if simulated and len(simulated) < len(addresses):
         real = ", ".join(sorted(set(addresses) - set(simulated)))
         raise RefusedForSafety(

@@ -1,27 +1,28 @@
 """A station's simulators on real wires, in a process of their own: serving them, starting that process, finding it.
 
-`labctl sim --station A1` leaves a runtime file that says where its control port and its instruments are; a run finds
-it there. Where none is running, a run starts one for itself, which ends with it.
+`labctl sim --station A1` leaves a runtime file for each station that says where its control port and its instruments
+are; a run finds it there. Where none is running, one is started, which ends with whoever asked for it.
 """
 
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from labctl.config import Config
+from labctl.config import SIMULATED, Config
 from labctl.errors import LabctlError
-from labctl.instrument import VisaWire
+from labctl.instrument import VisaWire, Wire
 from labctl.lab.assemble import simulator_of
-from labctl.sim.bench import Bench
+from labctl.sim.bench import Bench, ChannelSimulator
 from labctl.sim.host import Host
 
 START_TIMEOUT = 20.0
+TCP = "tcp://127.0.0.1:0"
 
 
 class Served(BaseModel):
@@ -53,28 +54,62 @@ def simulated_addresses(folder: Path) -> set[str]:
 
 
 @asynccontextmanager
-async def serving(config: Config, station: str, seed: int) -> AsyncIterator[Served]:
-    """Serve every instrument of a station on its own kind of wire, sharing one bench."""
-    bench = Bench.of(config.station(station).simulation, seed)
-    async with Host(bench) as host:
-        addresses: dict[str, str] = {}
-        for instrument, _, _ in config.station(station).instruments():
-            driver, _ = config.drivers[station, instrument]
-            listen = "tcp://127.0.0.1:0" if isinstance(driver.wire, VisaWire) else "pty"
-            addresses[instrument] = await host.serve(simulator_of(config, station, instrument, bench), listen)
-        yield Served(station=station, control=await host.control(), instruments=addresses)
+async def serving(config: Config, stations: Sequence[str], seed: int) -> AsyncIterator[dict[str, Served]]:
+    """Serve every instrument of these stations on its own kind of wire, each station with a bench of its own.
+
+    Instruments of one shared address ("sim://NAME") are channels of one mainframe, at one address.
+    """
+    async with AsyncExitStack() as stack:
+        hosts: dict[str, Host] = {}
+        addresses: dict[str, dict[str, str]] = {station: {} for station in stations}
+        shared: dict[str, list[tuple[str, str, ChannelSimulator]]] = {}
+        for station in stations:
+            bench = Bench.of(config.station(station).simulation, seed)
+            host = hosts[station] = await stack.enter_async_context(Host(bench))
+            for instrument, _, written in config.station(station).instruments():
+                driver, _ = config.drivers[station, instrument]
+                simulator = simulator_of(config, station, instrument, bench)
+                if isinstance(simulator, ChannelSimulator) and written.address != SIMULATED:
+                    shared.setdefault(written.address, []).append((station, instrument, simulator))
+                else:
+                    addresses[station][instrument] = await host.serve(simulator, listen_by_default(driver.wire))
+        for users in shared.values():
+            seats = {simulator.channel: hosts[station].seat(simulator) for station, _, simulator in users}
+            address = await hosts[users[0][0]].serve_mainframe(seats, TCP)
+            for station, instrument, _ in users:
+                addresses[station][instrument] = address
+        yield {
+            station: Served(station=station, control=await hosts[station].control(), instruments=addresses[station])
+            for station in stations
+        }
+
+
+def listen_by_default(wire: Wire) -> str:
+    """Return where an instrument of this kind of wire is served: TCP or a pseudo-terminal."""
+    return TCP if isinstance(wire, VisaWire) else "pty"
 
 
 @asynccontextmanager
-async def simulators(config_path: Path, station: str, seed: int, folder: Path) -> AsyncIterator[Served]:
-    """Yield the station's running simulators, or start a process of them that ends with this block."""
-    found = await _running(_told(runtime_file(folder, station)))
-    if found is not None:
+async def simulators(
+    config_path: Path, stations: Sequence[str], seed: int, folder: Path
+) -> AsyncIterator[dict[str, Served]]:
+    """Yield each station's simulators: those that run, and one process for all others that ends with this block."""
+    running = {station: await _running(_told(runtime_file(folder, station))) for station in stations}
+    found = {station: served for station, served in running.items() if served is not None}
+    absent = [station for station in stations if station not in found]
+    async with AsyncExitStack() as stack:
+        if absent:
+            found |= await stack.enter_async_context(_started(config_path, absent, seed))
         yield found
-        return
+
+
+@asynccontextmanager
+async def _started(config_path: Path, stations: Sequence[str], seed: int) -> AsyncIterator[dict[str, Served]]:
+    """Start a process that serves these stations until the block ends."""
+    named = [word for station in stations for word in ("--station", station)]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "labctl", "--config", str(config_path)),
-        *("sim", "--station", station, "--seed", str(seed), "--json", "--while-stdin"),
+        *("sim", *named, "--seed", str(seed), "--json", "--while-stdin"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -83,14 +118,13 @@ async def simulators(config_path: Path, station: str, seed: int, folder: Path) -
     try:
         try:
             async with asyncio.timeout(START_TIMEOUT):
-                line = await process.stdout.readline()
-            served = Served.model_validate_json(line)
+                told = [Served.model_validate_json(await process.stdout.readline()) for _ in stations]
         except (TimeoutError, ValidationError) as error:
             raise SimulatorFailed(
-                f"The simulators of station {station} did not start.",
-                f"Run `labctl sim --station {station}` to see why.",
+                f"The simulators of {', '.join(stations)} did not start.",
+                f"Run `labctl sim {' '.join(named)}` to see why.",
             ) from error
-        yield served
+        yield dict(zip(stations, told, strict=True))
     finally:
         process.stdin.close()
         try:

@@ -32,7 +32,11 @@ class Lab:
     def use_one_cycler_at(self, address: str) -> None:
         """Configure one station that has a cycler and nothing else."""
         text = CONFIG.read_text()
-        station = text[text.index("[station.A3.cycler]") :].replace("sim://", address).replace("A3", "B1")
+        station = (
+            text[text.index("[station.A3.cycler]") : text.index("# -- A4")]
+            .replace("sim://", address)
+            .replace("A3", "B1")
+        )
         (self.folder / "config.toml").write_text('schema = "1"\n' + station)
         self.environment["LABCTL_CONFIG"] = str(self.folder / "config.toml")
 

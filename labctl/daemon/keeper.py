@@ -1,0 +1,379 @@
+"""The keeper of one station: connected, polled, guarded and recorded for as long as the daemon lives, run or none."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+
+from labctl.api import Start
+from labctl.bus.topics import Process
+from labctl.clock import LabClock, VirtualClock, host_sleep, host_unix
+from labctl.config import Config
+from labctl.daemon.alarms import AlarmBook
+from labctl.daemon.ask import BusOperator
+from labctl.daemon.binding import bound
+from labctl.daemon.queue import Entry, Queue
+from labctl.engine.guard import Trip
+from labctl.engine.run import Outcome, Run
+from labctl.engine.watch import Watch
+from labctl.errors import LabctlError, NotNow, RefusedForSafety, first_of
+from labctl.lab.abilities import abilities
+from labctl.lab.assemble import Assembly
+from labctl.lab.laboratory import Pace, all_simulated, in_lab_time, open_laboratory
+from labctl.lab.recording import Sink, begin, header, of_plan
+from labctl.plan import Limits, Plan, StationAbilities
+from labctl.reading import Event, Record, RunHeader, RunState, Severity
+from labctl.record.datapath import DataPath, Delivery
+
+_log = logging.getLogger(__name__)
+
+FIRST_RETRY, LONGEST_RETRY = 1.0, 30.0
+"""Seconds of host time until a station whose instruments do not answer is tried again."""
+PATIENCE_AT_THE_END = 5.0
+"""Seconds that the daemon's end waits for the recorder; what is not stored then waits in the journal."""
+
+
+@dataclass(slots=True)
+class Laboratory:
+    """What all keepers of a daemon share."""
+
+    config: Config
+    config_path: Path
+    pace: Pace
+    process: Process
+    folder: Path
+    path: DataPath
+    alarms: AlarmBook
+
+
+@dataclass(slots=True)
+class Bench:
+    """A connected station."""
+
+    assembly: Assembly
+    clock: LabClock
+    watch_header: RunHeader
+    watch_sink: Callable[[Record], None]
+    operator: BusOperator
+    watch: Watch | None = None
+
+
+@dataclass(slots=True)
+class Current:
+    """A run that is under way."""
+
+    entry: Entry
+    plan: Plan
+    run: Run
+    delivery: Delivery
+    began: float = field(default_factory=host_unix)
+
+
+class Keeper:
+    """Keeps one station.
+
+    Attributes:
+        bench: None while the station is not connected; `trouble` says why.
+        current: the run that is under way.
+        last: the run before it, and how it ended.
+        held: why the first entry of the queue may not start by itself; empty while it may.
+        rows: records taken since the daemon began.
+        changed: set when there is something to say of the station before the next regular word.
+    """
+
+    def __init__(self, laboratory: Laboratory, station: str) -> None:
+        self.laboratory = laboratory
+        self.station = station
+        self.queue = Queue(laboratory.folder / "queue" / f"{station}.json")
+        self.abilities: StationAbilities = abilities(laboratory.config, station)
+        self.bench: Bench | None = None
+        self.simulated = lab_is_simulated(laboratory, station)
+        self.trouble = "It has not been connected yet."
+        self.was_tried = False
+        self.current: Current | None = None
+        self.last: tuple[Entry, Outcome] | None = None
+        self.held = "it was there when the daemon started" if self.queue else ""
+        self.estop = False
+        self.rows = 0
+        self.changed = asyncio.Event()
+        self._news = asyncio.Event()
+        self._closing: set[asyncio.Task[bool]] = set()
+
+        self._tell_lost()
+
+    def _tell_lost(self) -> None:
+        """Raise an alarm for a run that was under way when the process before this one died."""
+        lost = self.queue.current
+        if lost is not None:
+            sentence = f"{lost.protocol} ({lost.run}) was under way when the daemon died: the run is lost."
+            self._sound("run", sentence, "circuit opened, pressure frozen at the new start", latched=True)
+            self.queue.done()
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def serve(self) -> None:
+        """Connect, and connect again, until cancelled; then make the station safe."""
+        pause = FIRST_RETRY
+        while True:
+            try:
+                await self._live()
+            except* LabctlError as errors:
+                self.trouble = first_of(errors).sentence
+                _log.error("station %s: %s", self.station, self.trouble)
+            except* Exception as errors:  # noqa: BLE001 - one station's bug must not cost the others their guard
+                self.trouble = "The program itself failed; the log says why."
+                _log.exception("station %s", self.station, exc_info=errors)
+                self._sound("program", self.trouble, "made safe", latched=True)
+            self.was_tried = True
+            pause = FIRST_RETRY if self.bench is not None else min(2 * pause, LONGEST_RETRY)
+            self.bench = None
+            await host_sleep(pause)
+
+    async def _live(self) -> None:
+        lab = self.laboratory
+        async with open_laboratory(lab.config, lab.config_path, self.station, lab.pace) as (assembly, clock):
+            await in_lab_time(clock, assembly.station.connect())
+            self.bench = bench = self._set_up(assembly, clock)
+            delivery = lab.path.begin(bench.watch_header.run, self.station, simulated=assembly.simulated)
+            bench.watch_sink = self._recording(Sink(delivery, clock))
+            begin(bench.watch_sink, bench.watch_header)
+            self.trouble = ""
+            self.changed.set()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    assembly.station.start(group)
+                    await self._work(bench)
+            finally:
+                assembly.station.stop()
+                await in_lab_time(clock, assembly.station.make_safe(heaters_off=True))
+                end = {"state": RunState.STOPPED.value, "reason": "the watch ended"}
+                bench.watch_sink(Event("run.ended", clock.unix(), clock.now(), "The watch ended.", data=end))
+                for closing in self._closing:
+                    closing.cancel()
+                await delivery.close(PATIENCE_AT_THE_END)
+
+    def _set_up(self, assembly: Assembly, clock: LabClock) -> Bench:
+        lab, run = self.laboratory, str(uuid.uuid4())
+        seed, nobody = lab.pace.seed, "daemon"
+        watch = header(lab.config, self.station, assembly, clock, run=run, operator=nobody, seed=seed)
+        operator = BusOperator(clock, simulated=assembly.simulated)
+        return Bench(assembly, clock, watch, lambda record: None, operator)
+
+    async def _work(self, bench: Bench) -> None:
+        """Watch, and run what is queued."""
+        while True:
+            bench.watch = watch = self._watch(bench)
+            try:
+                while (entry := self._next()) is None:
+                    await self._news.wait()
+                    self._news.clear()
+            finally:
+                await watch.stop()
+                bench.watch = None
+            try:
+                await self._conduct(bench, entry)
+            except LabctlError as error:
+                self.queue.done()
+                self._sound("start", f"{entry.protocol} did not start: {error.sentence}", "not started", latched=True)
+
+    def _watch(self, bench: Bench) -> Watch:
+        if isinstance(bench.clock, VirtualClock):
+            bench.clock.speed = 1.0  # nobody is helped by hours of idleness in a second
+        watch = Watch(bench.assembly.station, station_limits(self.abilities), bench.watch_sink, self._tripped)
+        watch.start()
+        return watch
+
+    def _next(self) -> Entry | None:
+        """Return the entry that may start now, taken out of the queue."""
+        if self.estop or self.held or self.queue.first is None or self.laboratory.alarms.latched(self.station):
+            return None
+        return self.queue.take()
+
+    async def _conduct(self, bench: Bench, entry: Entry) -> None:
+        lab, clock, assembly = self.laboratory, bench.clock, bench.assembly
+        plan = bound(entry.start, self.abilities)
+        delivery = lab.path.begin(entry.run, self.station, simulated=assembly.simulated)
+        sink = self._recording(Sink(delivery, clock))
+        about = header(
+            lab.config, self.station, assembly, clock, run=entry.run, operator=entry.user, seed=lab.pace.seed
+        )
+        start = entry.start
+        begin(sink, of_plan(about, plan, campaign=start.campaign, continues=start.continue_run))
+        await delivery.durable()  # whatever happens from here on, the run is known
+        self.changed.set()
+        self.current = Current(entry, plan, Run(plan, assembly.station, bench.operator, sink), delivery)
+        if isinstance(clock, VirtualClock):
+            clock.speed = lab.pace.speed
+        try:
+            outcome = await self.current.run.execute()
+            self.queue.done()
+            self.last = (entry, outcome)
+            self._after(entry, outcome)
+        finally:
+            self.current = None
+            self.changed.set()
+            closing = asyncio.create_task(delivery.close(inf), name=f"closing {entry.run}")
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    def _after(self, entry: Entry, outcome: Outcome) -> None:
+        """Decide whether the next entry may start by itself: only on the same cell, after a run that completed."""
+        following = self.queue.first
+        if outcome.state is RunState.FAILED:
+            failed = f"{entry.protocol} failed: {outcome.reason}"
+            self._sound("run", failed, "circuit opened, pressure frozen", latched=True)
+        if following is None:
+            self.held = ""
+        elif outcome.state is not RunState.COMPLETED:
+            self.held = f"the run before it ended {outcome.state.value}"
+        elif following.cell != entry.cell:
+            self.held = f'another cell is due: "{following.cell}" after "{entry.cell}"'
+        else:
+            self.held = ""
+
+    # -- records -----------------------------------------------------------------------------------------------------
+
+    def _recording(self, sink: Sink) -> Callable[[Record], None]:
+        def record(record: Record) -> None:
+            self.rows += 1
+            sink(record)
+            if isinstance(record, Event) and record.severity is Severity.ALARM:
+                self._alarmed(record)
+
+        return record
+
+    def _alarmed(self, event: Event) -> None:
+        if event.kind == "guard.tripped":
+            quantity = str(event.data.get("quantity", "limit"))
+            self._sound(quantity, event.message, "circuit opened, pressure frozen", latched=True)
+        elif event.kind == "instrument.unsafe":
+            self._sound("safe state", event.message, "tried again and again", latched=True)
+
+    def _tripped(self, trip: Trip) -> None:
+        self._sound(trip.quantity, trip.sentence, "circuit opened, pressure frozen", latched=True)
+
+    def _sound(self, quantity: str, sentence: str, action: str, *, latched: bool) -> None:
+        self.laboratory.alarms.sound(self.station, quantity, sentence, Severity.ALARM, action, latched=latched)
+        self.changed.set()
+
+    def notice_instruments(self) -> None:
+        """Raise an alarm for every instrument that does not answer, and clear it when it answers again."""
+        if self.bench is None and not self.was_tried:
+            return
+        failing = self.bench.assembly.station.failing if self.bench is not None else {"station": self.trouble}
+        alarms = self.laboratory.alarms
+        for name, sentence in failing.items():
+            alarms.sound(self.station, name, sentence, Severity.WARNING, "tried again", latched=False)
+        names = {*(name for name, _, _ in self.laboratory.config.station(self.station).instruments()), "station"}
+        for name in names - failing.keys():
+            alarms.clear(self.station, name)
+
+    # -- what people ask for -----------------------------------------------------------------------------------------
+
+    def enqueue(self, start: Start, user: str) -> tuple[Entry, int]:
+        """Queue a run that this station can do; return it with its position, 0 where it starts now.
+
+        Raises:
+            ProtocolError: it cannot run here, with every finding.
+            RefusedForSafety: an alarm stands that somebody must acknowledge first, or after an emergency stop.
+        """
+        plan = bound(start, self.abilities)
+        self._refuse_while_stopped()
+        run, now = str(uuid.uuid4()), host_unix()
+        entry = Entry(run=run, user=user, protocol=plan.name, cell=plan.cell.name, queued_unix_second=now, start=start)
+        if not self.queue and self.current is None:
+            self.held = ""  # whoever starts it at an idle station means this cell, now
+        self.queue.add(entry)
+        self._wake()
+        return entry, len(self.queue) - (self.current is None and not self.held and self.bench is not None)
+
+    def release(self) -> bool:
+        """Let the first entry of the queue start; return whether one was held."""
+        self._refuse_while_stopped()
+        held, self.held = bool(self.held and self.queue), ""
+        self._wake()
+        return held
+
+    def unlatched(self) -> None:
+        """Go on after an acknowledgement."""
+        if self.bench is not None and self.bench.watch is not None:
+            self.bench.watch.rearm()
+        self._wake()
+
+    def _wake(self) -> None:
+        self._news.set()
+        self.changed.set()
+
+    def running(self) -> Run:
+        """Return the run that is under way; raises RefusedForSafety where there is none."""
+        if self.current is None:
+            raise RefusedForSafety(f"Nothing runs at station {self.station}.", "See `labctl status`.")
+        return self.current.run
+
+    def note(self, event_kind: str, message: str, **data: object) -> None:
+        """Record what somebody did, in the run that is under way or in the watch."""
+        if self.bench is None:
+            return
+        clock = self.bench.clock
+        event = Event(event_kind, clock.unix(), clock.now(), message, data=data)
+        self.bench.watch_sink(event)
+
+    async def make_safe(self, user: str, reason: str) -> list[str]:
+        """Stop what runs and bring every instrument to its safe state; return what did not confirm it."""
+        self.estop = True
+        if self.bench is None:
+            return [f"{self.station} is not connected: {self.trouble}"]
+        if self.current is not None:
+            run = self.current.run
+            with suppress(NotNow):  # it is ending already
+                run.stop(user, reason)
+            while run.outcome is None:
+                await host_sleep(0.02)
+        station, clock = self.bench.assembly.station, self.bench.clock
+        unconfirmed: list[str] = []
+
+        async def safe() -> None:
+            unconfirmed.extend(await station.make_safe(heaters_off=True))
+
+        await in_lab_time(clock, safe())
+        return unconfirmed
+
+    def reset(self) -> None:
+        """Allow runs again after an emergency stop; what waits in the queue waits for a person."""
+        self.estop = False
+        self.held = "the laboratory was stopped" if self.queue else ""
+        self._wake()
+
+    def _refuse_while_stopped(self) -> None:
+        if self.estop:
+            raise RefusedForSafety(
+                f"Station {self.station} was stopped in an emergency.", "Find the cause, then `labctl reset`."
+            )
+        alarm = self.laboratory.alarms.latched(self.station)
+        if alarm is not None:
+            raise RefusedForSafety(
+                f"Station {self.station} stands in alarm: {alarm.sentence}",
+                f'Find the cause, then `labctl ack {self.station} --reason "…"`.',
+            )
+
+
+def lab_is_simulated(laboratory: Laboratory, station: str) -> bool:
+    """Whether what a station will tell comes from simulators."""
+    return laboratory.pace.in_memory or all_simulated(laboratory.config, station)
+
+
+def station_limits(able: StationAbilities) -> Limits:
+    """Return what holds while nothing runs: the station's own limits."""
+    return Limits(
+        voltage=able.voltage_limit,
+        current=able.current_limit if able.current_limit is not None else inf,
+        capacity=inf,
+        temperature=able.temperature_limit,
+        pressure_negative=able.pressure_negative_limit,
+        pressure_positive=able.pressure_positive_limit,
+        torque=able.torque,
+    )

@@ -1,0 +1,107 @@
+"""The queue of a station: runs that wait for their turn and the one that has it, kept across restarts."""
+
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from labctl.api import Message, Queued, Start
+from labctl.daemon.store import load, save
+from labctl.errors import RefusedForSafety
+
+
+class Entry(Message):
+    """A run that was asked for.
+
+    Attributes:
+        run: UUID that it will have.
+        cell: its cell's name, as the plan says it.
+        protocol: its protocol's name.
+    """
+
+    run: str
+    user: str
+    protocol: str
+    cell: str
+    queued_unix_second: float
+    start: Start
+
+    def shown(self) -> Queued:
+        """Return what clients are told."""
+        return Queued(
+            run=self.run,
+            protocol=self.protocol,
+            cell=self.cell,
+            operator=self.user,
+            queued_unix_second=self.queued_unix_second,
+        )
+
+
+class _Kept(Message):
+    """What the file says."""
+
+    current: Entry | None = None
+    waiting: tuple[Entry, ...] = ()
+
+
+_KEPT: TypeAdapter[_Kept] = TypeAdapter(_Kept)
+
+
+class Queue:
+    """Entries in the order in which they were asked for.
+
+    Attributes:
+        current: the entry whose turn it is; after a start the one that was under way when the process before died.
+
+    Args:
+        file: where they are kept.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        kept = load(file, _KEPT, _Kept())
+        self.current = kept.current
+        self._entries = list(kept.waiting)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def first(self) -> Entry | None:
+        """The entry whose turn is next."""
+        return self._entries[0] if self._entries else None
+
+    def shown(self) -> tuple[Queued, ...]:
+        """Return what clients are told."""
+        return tuple(entry.shown() for entry in self._entries)
+
+    def add(self, entry: Entry) -> None:
+        """Append an entry."""
+        self._entries.append(entry)
+        self._save()
+
+    def take(self) -> Entry:
+        """Give the first entry its turn."""
+        self.current = self._entries.pop(0)
+        self._save()
+        return self.current
+
+    def done(self) -> None:
+        """Note that the turn of the present entry is over."""
+        self.current = None
+        self._save()
+
+    def holds(self, run: str) -> bool:
+        """Whether a run waits here, by its UUID or the beginning of it."""
+        return any(entry.run.startswith(run) for entry in self._entries)
+
+    def remove(self, run: str) -> Entry:
+        """Take an entry out; raises RefusedForSafety where it is not there."""
+        for entry in self._entries:
+            if entry.run.startswith(run):
+                self._entries.remove(entry)
+                self._save()
+                return entry
+        raise RefusedForSafety(f"No run {run} waits here.", "`labctl queue` lists those that do.")
+
+    def _save(self) -> None:
+        save(self._file, _KEPT, _Kept(current=self.current, waiting=tuple(self._entries)))

@@ -1,0 +1,102 @@
+"""Whether the broker answers and carries a message back, and which daemon speaks on it."""
+
+import asyncio
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from labctl import __version__
+from labctl.api import LabState
+from labctl.bus.address import Address
+from labctl.bus.client import MqttBus
+from labctl.bus.topics import Process, every_process_state
+from labctl.clock import host_monotonic, host_sleep
+from labctl.config import Config
+from labctl.errors import StorageError
+from labctl.filelock import is_locked
+from labctl.lab.doctor.check import Check, error, fine, warning
+
+PATIENCE = 5.0
+"""Seconds that a broker has for a connection and a round trip."""
+RETAINED_PATIENCE = 0.5
+"""Seconds after a round trip within which a retained state of a daemon has come."""
+
+
+def daemon_runs(folder: Path) -> bool:
+    """Whether a living daemon owns the laboratory with this data folder."""
+    return is_locked(folder / "run" / "daemon.lock")
+
+
+async def bus(config: Config) -> list[Check]:
+    """Connect, send a message to ourselves, and listen for daemons."""
+    folder = config.storage.folder
+    owned = daemon_runs(folder)
+    embedded = config.bus.broker == "embedded"
+    file = folder / "run" / "broker" / "broker.json"
+    if embedded and not owned:
+        return [
+            fine("broker", "embedded: a daemon or a run starts one when it needs it"),
+            warning("daemon", "none is running", "labctl daemon, or systemctl start labctl"),
+        ]
+    try:
+        address = Address.read(file) if embedded else Address.parse(config.bus.broker)
+    except StorageError as refusal:
+        return [error("broker", refusal.sentence, refusal.remedy)]
+    return await _ask(address, config.lab.site, str(file) if embedded else "[bus] in config.toml", owned=owned)
+
+
+async def _ask(address: Address, site: str, where: str, *, owned: bool) -> list[Check]:
+    mine = Process(site, f"doctor-{uuid.uuid4().hex[:8]}")
+    client = MqttBus(address)
+    back = asyncio.Event()
+    daemons: dict[str, LabState] = {}
+
+    def hear(_: str, payload: bytes) -> None:
+        with suppress(ValidationError):  # recorders have states, too, of another kind
+            state = LabState.model_validate_json(payload)
+            daemons[state.host] = state
+
+    serving = asyncio.create_task(client.serve(), name="bus")
+    try:
+        await client.subscribe(every_process_state(site), hear)
+        await client.subscribe(mine.reply("self"), lambda topic, payload: back.set())
+        async with asyncio.timeout(PATIENCE):
+            await client.connected()
+            begin = host_monotonic()
+            await client.publish(mine.reply("self"), b"{}")
+            await back.wait()
+        took = host_monotonic() - begin
+        await _retained(daemons)
+    except (TimeoutError, StorageError):
+        remedy = f"Check that it runs, and address, user and password: {where}."
+        return [error("broker", client.trouble or f"{address} carries no message back", remedy)]
+    finally:
+        serving.cancel()
+        await asyncio.wait([serving])
+    return [fine("broker", f"{address} carries a message back in {took * 1e3:.1f} ms"), *_daemons(daemons, owned=owned)]
+
+
+async def _retained(daemons: dict[str, LabState]) -> None:
+    """Wait for the retained state of a daemon, which comes right after the subscription where there is one."""
+    deadline = host_monotonic() + RETAINED_PATIENCE
+    while not daemons and host_monotonic() < deadline:
+        await host_sleep(0.01)
+
+
+def _daemons(daemons: dict[str, LabState], *, owned: bool) -> list[Check]:
+    if not daemons:
+        if owned:
+            return [error("daemon", "one holds this laboratory, but says nothing on the bus", "Look at its log.")]
+        return [warning("daemon", "none is running", "labctl daemon, or systemctl start labctl")]
+    return [_daemon(state) for state in daemons.values()]
+
+
+def _daemon(state: LabState) -> Check:
+    found = f"{state.version} on {state.host}, process {state.pid}, stations {', '.join(state.stations)}"
+    if state.version != __version__:
+        return warning("daemon", f"{found}; this is {__version__}", "Restart it: systemctl restart labctl")
+    if state.recorder:
+        return error("daemon", f"{found}; its recorder: {state.recorder}", "See database and disk below.")
+    return fine("daemon", found)
