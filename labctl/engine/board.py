@@ -72,6 +72,10 @@ class Board:
         self.gauges[name] = gauge
         return gauge
 
+    def answered(self) -> set[str]:
+        """Return the names of all gauges that ever had a value."""
+        return {name for name, gauge in self.gauges.items() if gauge.time > -inf}
+
     def see_cell(self, reading: CellReading, now: float) -> None:
         """Take a reading of the cycler."""
         self.cell = reading

@@ -8,6 +8,13 @@ POLLS_AT_THE_LIMIT = 2
 _ALWAYS = Compare(Quantity.TIME, Operator.GE, 0.0)
 OUTPUT_OFF = End(_ALWAYS, "the cycler's output is off", Then.FAULT)
 AT_THE_LIMIT = End(_ALWAYS, "held at its voltage limit", Then.FAULT)
+DONE = End(_ALWAYS, "done")
+"""Of a step that has no ends: its command was carried out, its question answered."""
+
+
+def skipped(who: str) -> End:
+    """Return the end that an operator puts to a step."""
+    return End(_ALWAYS, f"skipped by {who}")
 
 
 class StepEnds:

@@ -29,6 +29,17 @@ class Forecast:
         self._plan = plan
         self._expected = {step.id: _first_guess(step, plan) for step in plan.steps()}
         self._taken: dict[int, tuple[int, float]] = {}
+        self._beyond = 0.0
+        """Seconds that no step was expected to take: pauses, and negative what skipped steps have saved."""
+
+    def revise(self, plan: Plan) -> None:
+        """Forecast a revision of the plan; what unchanged steps took stays known."""
+        before = {step.id: step for step in self._plan.steps()}
+        self._plan = plan
+        for step in plan.steps():
+            if step != before[step.id]:
+                self._expected[step.id] = _first_guess(step, plan)
+                self._taken.pop(step.id, None)
 
     def took(self, step: Step, seconds: float) -> None:
         """Learn from an execution of a step that has ended."""
@@ -36,9 +47,26 @@ class Forecast:
         self._taken[step.id] = (count + 1, total + seconds)
         self._expected[step.id] = (total + seconds) / (count + 1)
 
+    def skipped(self, step: Step, seconds: float) -> None:
+        """Count what a skip has saved; nothing is learnt from it."""
+        self._beyond += seconds - self._expected[step.id]
+
+    def waited(self, seconds: float) -> None:
+        """Count a pause, which no step is expected to take."""
+        self._beyond += seconds
+
+    def expected(self, step: Step) -> float:
+        """Return seconds that an execution of a step is expected to take; 0 where nothing tells."""
+        return self._expected[step.id]
+
     def left(self, test_time: float) -> float:
         """Return seconds of lab time from `test_time` to the expected end."""
-        return max(0.0, self._sum(self._plan.body) - test_time)
+        return max(0.0, self._sum(self._plan.body) + self._beyond - test_time)
+
+    def fraction(self, test_time: float) -> float:
+        """Return how much of the expected duration has passed, 0 to 1; pauses count as no part of it."""
+        whole = self._sum(self._plan.body)
+        return min(1.0, max(0.0, (test_time - self._beyond) / whole)) if whole > 0.0 else 0.0
 
     def _sum(self, nodes: tuple[Node, ...]) -> float:
         total = 0.0

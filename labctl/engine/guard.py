@@ -36,15 +36,19 @@ class Trip:
 
 
 class Guard:
-    """Watches one run on one station.
+    """Watches one run on one station, or the station between runs.
+
+    Attributes:
+        without_cycler: whether the cycler may be silent: a program in it goes on within its own limits.
 
     Args:
         limits: already the intersection of station, cell and protocol.
-        needed: gauges that this run cannot be without; one that falls silent trips.
+        needed: gauges that it cannot be without; one that falls silent trips.
     """
 
     def __init__(self, limits: Limits, board: Board, ledger: Ledger, needed: tuple[str, ...], now: float) -> None:
         self.trip: Trip | None = None
+        self.without_cycler = False
         self._limits = limits
         self._board = board
         self._ledger = ledger
@@ -88,7 +92,7 @@ class Guard:
     def _listen(self, now: float) -> None:
         board = self._board
         age = now - max(board.cell_time, self._began)
-        if age > board.cell_max_age:
+        if age > board.cell_max_age and not self.without_cycler:
             self._silence("cycler", age, board.cell_max_age)
             return
         for gauge in self._gauges:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from labctl.clock import host_unix
+from labctl.engine import position
 from labctl.engine.segment import Entry, Scan, Segment, encode, header_line, parse, record_line, scan
 from labctl.errors import StorageError
 from labctl.filelock import FileLock, is_locked
@@ -35,6 +36,7 @@ class Journal:
         last: the highest number given; `durable` the highest that is fsynced and may be published.
         last_times: (test time, calendar time) of the last record that an opened journal held.
         ended: whether the journal that was opened ends with `run.ended`.
+        folder: where it is; what else is put there goes with it.
     """
 
     def __init__(self, folder: Path, run: str, channel: int, station: str, *, simulated: bool) -> None:
@@ -46,11 +48,12 @@ class Journal:
         self.durable = 0
         self.last_times = (0.0, host_unix())
         self.ended = False
-        self._folder = folder
+        self.folder = folder
         self._buffer: deque[bytes] = deque()
         self._flushing = threading.Lock()
         self._index = threading.Lock()  # held for short: a reader does not wait for an fsync
         self._segments: list[Segment] = []
+        self._positions: deque[int] = deque()
         self._file: BinaryIO | None = None
         self._records_in_file = 0
         self._cursor: tuple[int, Path, int] = (-1, folder, 0)
@@ -96,6 +99,8 @@ class Journal:
         payload = encode(record)
         self.last += 1
         self._buffer.append(record_line(self.last, payload))
+        if isinstance(record, Event) and record.kind == position.KIND:
+            self._positions.append(self.last)
         return self.last
 
     def flush(self) -> None:
@@ -105,7 +110,7 @@ class Journal:
             if not lines:
                 return
             try:
-                with _told(self._folder):
+                with _told(self.folder):
                     self._write(lines)
             except StorageError:
                 self._buffer.extendleft(reversed(lines))
@@ -115,7 +120,7 @@ class Journal:
 
     def read(self, after: int, limit: int) -> list[Entry]:
         """Return up to `limit` durable records in order, beginning behind number `after`."""
-        with self._index, _told(self._folder):
+        with self._index, _told(self.folder):
             entries: list[Entry] = []
             for index in range(self._segment_of(after + 1), len(self._segments)):
                 entries += self._read_segment(index, after, limit - len(entries))
@@ -125,8 +130,15 @@ class Journal:
             return entries
 
     def forget(self, upto: int) -> None:
-        """Delete the segments whose every record has a number of at most `upto`; the newest one stays."""
-        with self._index, _told(self._folder):
+        """Delete the segments whose every record has a number of at most `upto`; the newest one stays.
+
+        So does the newest position that is on disk, and everything behind it.
+        """
+        while len(self._positions) > 1 and self._positions[1] <= self.durable:
+            self._positions.popleft()
+        if self._positions:
+            upto = min(upto, self._positions[0] - 1)
+        with self._index, _told(self.folder):
             while len(self._segments) > 1 and self._segments[1].first <= upto + 1:
                 self._segments.pop(0).path.unlink()
 
@@ -141,10 +153,10 @@ class Journal:
     def remove(self) -> None:
         """Delete the journal: everything in it is in the database."""
         self._abandon_file()
-        with _told(self._folder):
-            shutil.rmtree(self._folder)
+        with _told(self.folder):
+            shutil.rmtree(self.folder)
             with suppress(OSError):
-                self._folder.parent.rmdir()
+                self.folder.parent.rmdir()
         self._lock.release()
 
     # -- writing ---------------------------------------------------------------------------------------------------
@@ -164,14 +176,14 @@ class Journal:
         if self._file is not None:
             self._file.close()
         first = self.durable + 1
-        path = self._folder / f"{first:012d}.jsonl"
+        path = self.folder / f"{first:012d}.jsonl"
         header = header_line(self.run, self.channel, self.station, simulated=self.simulated)
         file = path.open("wb", buffering=0)
         self._file, self._records_in_file = file, 0
         with self._index:
             self._segments.append(Segment(path, first, len(header), len(header)))
         file.write(header)
-        _fsync_folder(self._folder)
+        _fsync_folder(self.folder)
         return file
 
     def _abandon_file(self) -> None:
@@ -222,7 +234,7 @@ class Journal:
     # -- taking over -----------------------------------------------------------------------------------------------
 
     def _recover(self) -> None:
-        paths = sorted(self._folder.glob("*.jsonl"))
+        paths = sorted(self.folder.glob("*.jsonl"))
         lost, begun, newest = 0, 0, None
         while paths:
             found = scan(paths[-1])

@@ -41,12 +41,16 @@ class _Aim:
 class PressureControl:
     """Controls one actuated side during one run; cancelling `run` ends all motion.
 
+    Attributes:
+        held: whether the screw is to stay where it is, whatever the aim: the run is paused.
+
     Args:
         torque: N·m, limit set in the drive before anything moves.
     """
 
     def __init__(self, side: Side, rig: PressureRig, board: Board, clock: LabClock, torque: float) -> None:
         self.side = side
+        self.held = False
         self._rig = rig
         self._board = board
         self._clock = clock
@@ -64,15 +68,30 @@ class PressureControl:
         Raises:
             RefusedForSafety: the force now is not known.
         """
-        assert self._board.bore_area is not None
-        force = self._board.force(self.side, self._clock.now())
+        aim = self._aim_at(pressure, action.ramp)
+        await self._engage()
+        self._aim = aim
+
+    @property
+    def aim(self) -> tuple[Side, float, float] | None:
+        """Side, pressure (Pa) and ramp (Pa/s) that are in control; None: none is."""
+        aim, area = self._aim, self._board.bore_area
+        return None if aim is None or area is None else (self.side, aim.target / area, aim.ramp / area)
+
+    def head_for(self, pressure: float, ramp: float) -> None:
+        """Bring the side to a pressure (Pa) at a ramp (Pa/s) from the next correction on.
+
+        Raises:
+            RefusedForSafety: the force now is not known.
+        """
+        self._aim = self._aim_at(pressure, ramp)
+
+    def _aim_at(self, pressure: float, ramp: float) -> _Aim:
+        force, area = self._board.force(self.side, self._clock.now()), self._board.bore_area
+        assert area is not None
         if force is None:
             raise RefusedForSafety(f"The force on the {self.side} side is not known now, so its screw is not turned.")
-        if not self._engaged:
-            await self._rig.engage(self._torque, SPEED)
-            self._engaged = True
-        area = self._board.bore_area
-        self._aim = _Aim(force, pressure * area, action.ramp * area)
+        return _Aim(force, pressure * area, ramp * area)
 
     async def lock(self) -> None:
         """Stop controlling; the screw stays where it is, and breathing shows as pressure."""
@@ -80,12 +99,28 @@ class PressureControl:
         await self._rig.freeze()
         self._engaged = False
 
+    def frozen(self) -> None:
+        """Know that the rig was frozen by another hand: the next turn engages it anew and learns from there."""
+        self._engaged = False
+        self._before = None
+
+    def limit(self, torque: float) -> None:
+        """Take another limit of torque in N·m; the drive has it before the next turn."""
+        if torque != self._torque:
+            self._torque = torque
+            self._engaged = False
+
+    async def _engage(self) -> None:
+        if not self._engaged:
+            await self._rig.engage(self._torque, SPEED)
+            self._engaged = True
+
     async def run(self) -> None:
         """Correct once a poll, for as long as the run lives."""
         period = self._rig.poll_period
         while True:
             await self._clock.sleep(period)
-            if self._aim is not None:
+            if self._aim is not None and not self.held:
                 await self._correct(self._aim, period)
 
     async def _correct(self, aim: _Aim, period: float) -> None:
@@ -102,6 +137,7 @@ class PressureControl:
         error = aim.force - force
         if abs(error) <= DEAD_BAND * max(abs(aim.force), CONTACT * abs(aim.target)):
             return
+        await self._engage()
         turn = min(max(error / self._stiffness, -SPEED * period), SPEED * period)
         await self._rig.turn_to(angle + turn)
 

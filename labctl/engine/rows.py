@@ -1,5 +1,7 @@
 """Rows: when a reading is due for storage, and what stands in it."""
 
+from dataclasses import dataclass
+
 from labctl.engine.board import FORCE_GAUGE, Board
 from labctl.engine.ledger import Ledger
 from labctl.instrument import CellReading
@@ -10,6 +12,22 @@ COULOMB_PER_AH = 3600.0
 JOULE_PER_WH = 3600.0
 
 _PRESSURE_SIDE: dict[str, Side] = {"negative_pressure_pa": "negative", "positive_pressure_pa": "positive"}
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """An instant of a run.
+
+    Attributes:
+        unix: s since 1970.
+        test_time: s since the run began; `step_time` since the step did, its pauses not counted.
+        age: s ago, where the instrument kept what it measured and tells it later.
+    """
+
+    unix: float
+    test_time: float
+    step_time: float
+    age: float = 0.0
 
 
 class RowWriter:
@@ -47,15 +65,18 @@ class RowWriter:
             or (rule.pressure is not None and self._pressure_moved(rule.pressure, now))
         )
 
-    def row(self, reading: CellReading, now: float, unix: float, cycle: int, step_count: int, step_id: int) -> Reading:
-        """Assemble a row of this instant; the extremes of the auxiliaries begin anew."""
+    def row(self, reading: CellReading, now: float, when: When, cycle: int, step_count: int, step_id: int) -> Reading:
+        """Assemble a row; the extremes of the auxiliaries begin anew.
+
+        What is now is not told of an instant that is older than the age limit of its sensor.
+        """
         ledger, board = self._ledger, self._board
         self._time, self._voltage, self._current = now, reading.voltage, reading.current
         self._charge = ledger.step_charge
         self._temperature = board.temperature(now)
         self._pressures = (board.pressure("negative", now), board.pressure("positive", now))
         auxiliaries: list[float | None] = []
-        taken = {name: gauge.take(now) for name, gauge in board.gauges.items()}
+        taken = {name: gauge.take(now) for name, gauge in board.gauges.items() if when.age <= gauge.max_age}
         for name in AUXILIARIES:
             side = _PRESSURE_SIDE.get(name)
             if side is None:
@@ -64,9 +85,9 @@ class RowWriter:
                 auxiliaries += self._in_pascal(taken.get(FORCE_GAUGE[side], (None, None, None)))
         return Reading(
             (
-                unix,
-                now - ledger.start_time,
-                now - ledger.step_start,
+                when.unix,
+                when.test_time,
+                when.step_time,
                 cycle,
                 step_count,
                 step_id,

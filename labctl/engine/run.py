@@ -1,28 +1,35 @@
 """A run: one plan walked on one station, from the first step to a named end, with its guard beside it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf
-from typing import Any
 
-from labctl.clock import Signal
+from labctl.engine import outline
 from labctl.engine.board import FORCE_GAUGE
-from labctl.engine.conditions import View, evaluator
-from labctl.engine.ends import StepEnds
+from labctl.engine.conditions import View
+from labctl.engine.course import Course
+from labctl.engine.execution import Execution
+from labctl.engine.follow import Follower
 from labctl.engine.forecast import Forecast
 from labctl.engine.guard import Guard, Trip
 from labctl.engine.ledger import Ledger
 from labctl.engine.operator import Operator
+from labctl.engine.position import Position
 from labctl.engine.pressure import PressureControl
-from labctl.engine.rows import RowWriter
+from labctl.engine.progress import Progress
+from labctl.engine.revision import PlanInForce
+from labctl.engine.segments import Segment
 from labctl.engine.station import Station, to_the_end
+from labctl.engine.telling import Sink, Teller
+from labctl.engine.transcript import Transcript
 from labctl.engine.verbs import Verbs
-from labctl.engine.walk import Leave, Walk, cycles_of
-from labctl.errors import InstrumentError, InstrumentLost, LabctlError, LimitTripped, StepFailed, first_of
-from labctl.instrument import Range
-from labctl.plan import Branch, End, Finish, Plan, Step, Then
-from labctl.reading import Event, Record, RunState, Severity
+from labctl.engine.walk import cycles_of
+from labctl.engine.words import Words
+from labctl.errors import InstrumentError, InstrumentLost, LabctlError, LimitTripped, RunLost, first_of
+from labctl.instrument import CellReading
+from labctl.plan import Limits, Plan, Side, Step
+from labctl.program import ProgrammableCycler
+from labctl.reading import RunState, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,74 +41,206 @@ class Outcome:
     error: LabctlError | None = None
 
 
-STOPPED = Outcome(RunState.STOPPED, "Stopped by the operator.")
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where a run is, for whoever shows it; replaced whole at each step, changed in place at each tick."""
-
-    step: Step | None = None
-    step_count: int = 0
-    cycle: int = 0
-    cycles: int = 0
-    test_time: float = 0.0
-
-
 class Run:
     """Walks a plan. The station is connected and polled before it starts, and stays so when it has ended.
 
+    The operator's words (`pause`, `resume`, `skip`, `stop`, `note`, `revise`) are plain calls from the event loop, not
+    from a participant of lab time; each raises NotNow where it makes no sense.
+
     Attributes:
+        progress: where the run is.
         outcome: None until the run has ended and its safe state was sought.
 
     Args:
         sink: takes each record in order; it never blocks.
+        resume: where another process was in this plan, in a program that the cycler was told to go on with. The run
+            goes on from there, or ends as LOST.
     """
 
-    def __init__(self, plan: Plan, station: Station, operator: Operator, sink: Callable[[Record], None]) -> None:
-        now = station.clock.now()
-        self.plan = plan
-        self.progress = Progress(cycles=cycles_of(plan.body))
+    def __init__(
+        self, plan: Plan, station: Station, operator: Operator, sink: Sink, resume: Position | None = None
+    ) -> None:
+        now, clock, board = station.clock.now(), station.clock, station.board
+        self.progress = Progress(cycles=cycles_of(plan.body), steps=sum(1 for _ in plan.steps()))
         self.ledger = Ledger(now)
         self.forecast = Forecast(plan)
         self.outcome: Outcome | None = None
         self._station = station
-        self._clock = station.clock
-        self._operator = operator
-        self._sink = sink
-        station.board.bore_area = plan.cell.bore_area
-        self._rows = RowWriter(station.board, self.ledger, station.instruments.cycler.poll_period)
-        self._guard = Guard(plan.limits, station.board, self.ledger, self._needed(), now)
-        self._view = View(station.board, self.ledger, lambda: self.progress.cycle)
-        self._ends: StepEnds | None = None
-        self._ended: Signal[End] = Signal(self._clock)
+        self._clock = clock
+        board.bore_area = plan.cell.bore_area
+        self._in_force = PlanInForce(plan)
+        self._words = Words(clock)
+        self._guard = Guard(plan.limits, board, self.ledger, self._needed(), now)
+        self._view = View(board, self.ledger, lambda: self.progress.cycle)
         self._trip: Trip | None = None
-        self._stopped = False
-        self._step_is_open = False
+        self._stop: str | None = None
+        """The sentence with which the operator's stop ends the run."""
+        self._stopper = ""
         self._workers: list[asyncio.Task[None]] = []
         self._controls = {
-            side: PressureControl(side, rig, station.board, self._clock, plan.limits.torque or rig.torque_range.high)
+            side: PressureControl(side, rig, board, clock, plan.limits.torque or rig.torque_range.high)
             for side, rig in station.instruments.rigs.items()
         }
         self._verbs = Verbs(station, self._controls, operator)
+        poll_period = station.instruments.cycler.poll_period
+        self._teller = Teller(sink, clock, board, self.ledger, self.progress, poll_period)
+        self._execution = Execution(
+            station,
+            self._verbs,
+            self._words,
+            self._teller,
+            self.ledger,
+            self.progress,
+            self._guard,
+            self._view,
+            self.forecast,
+        )
+        self._follower = self._make_follower()
+        self._course = Course(
+            station,
+            self._in_force,
+            self._verbs,
+            self.ledger,
+            self.progress,
+            self._view,
+            self._execution,
+            self._follower,
+            resume,
+        )
+        if resume is not None:
+            self._return_to(resume)
+
+    def _make_follower(self) -> Follower | None:
+        station, cycler = self._station, self._station.instruments.cycler
+        if not isinstance(cycler, ProgrammableCycler):
+            return None
+
+        def transcribe(segment: Segment, limits: Limits, position: Position) -> Transcript:
+            return Transcript(
+                segment, limits, position, self._teller, self.ledger, self.progress, self._guard, self.forecast
+            )
+
+        return Follower(
+            station,
+            cycler,
+            self._verbs,
+            self._words,
+            self._teller,
+            self.progress,
+            self._guard,
+            self._execution,
+            transcribe,
+        )
+
+    def _return_to(self, position: Position) -> None:
+        """Stand where another process stood; the time since then has passed."""
+        following, now = position.following, self._clock.now()
+        if following is None:
+            return
+        self.ledger.start_time = now - (self._clock.unix() - following.began_unix) - following.began
+        self.ledger.recount(following.counts, following.counts, CellReading(None, 0.0, False, None), now)
+        self.progress.cycle, self.progress.step_count = following.cycle, following.started
 
     def _needed(self) -> tuple[str, ...]:
         """Gauges whose silence trips: all that gave a value at the start and that mean something here."""
         board, plan = self._station.board, self.plan
-        names = {name for name, gauge in board.gauges.items() if gauge.time > -inf}
+        names = board.answered()
         if plan.cell.bore_area is None:
             names -= set(FORCE_GAUGE.values())
         return tuple(sorted(names))
 
-    def stop(self) -> None:
-        """End the run by the operator's word: `execute` makes the station safe and returns."""
-        self._stopped = True
-        self._halt()
+    # -- the operator's words ----------------------------------------------------------------------------------------
+
+    @property
+    def plan(self) -> Plan:
+        """The plan in its latest revision."""
+        return self._in_force.plan
+
+    @property
+    def paused(self) -> bool:
+        """Whether the operator has paused the run; the circuit opens as soon as the exchange under way is done."""
+        return self._words.paused
+
+    def pause(self, who: str, reason: str = "") -> None:
+        """Open the circuit and freeze the pressure as soon as the exchange under way is done; temperature is kept."""
+        self._words.pause(who)
+        self._verbs.hold()
+        self._teller.event("run.paused", _said("Paused", who, reason), who=who, reason=reason)
+
+    def resume(self, who: str) -> None:
+        """Go on with the rest of the step; a cell that is beyond its cut-off by now is not driven."""
+        self._words.resume(who)
+        self._teller.event("run.resumed", _said("Resumed", who), who=who)
+
+    def skip(self, who: str) -> None:
+        """End the step under way, as if it had met an end, and go on with the next; this is no fault."""
+        self._words.skip(who, self.progress.step_count if self._teller.step_is_open else 0)
+
+    def stop(self, who: str = "", reason: str = "") -> None:
+        """End the run: `execute` makes the station safe and returns. A second stop adds nothing."""
+        if self._stop is not None and self.outcome is None:
+            return
+        self._words.require_open()
+        self._stop, self._stopper = _said("Stopped", who or "the operator", reason), who
+        self._halt("The run is being stopped.")
+
+    def note(self, who: str, text: str) -> None:
+        """Write what somebody has seen into the events of the run."""
+        self._words.require_open()
+        self._teller.event("note", text, who=who)
+
+    def revise(self, plan: Plan, who: str, reason: str) -> None:
+        """Replace the plan by a revision of the same shape.
+
+        The step under way ends as it was; loops see their new number of passes when the next one would begin. Limits
+        hold from the next step on.
+
+        Raises:
+            NotNow: also where the shape or the cell differs; the sentence says where.
+        """
+        self._words.require_open()
+        before = self.plan
+        self._in_force.revise(plan)
+        self.forecast.revise(plan)
+        self.progress.cycles = cycles_of(plan.body)
+        self._teller.event(
+            "run.revised",
+            f"{_said('Revised', who, reason)} It holds from the next step on.",
+            who=who,
+            reason=reason,
+            inputs_before=dict(before.inputs),
+            inputs=dict(plan.inputs),
+            hash_before=before.hash,
+            hash=plan.hash,
+        )
+
+    # -- what a screen asks ------------------------------------------------------------------------------------------
+
+    @property
+    def pressures(self) -> Mapping[Side, float]:
+        """Pa, that the plan has asked of each side last."""
+        return self._verbs.pressures
+
+    @property
+    def next_step(self) -> Step | None:
+        """The step that comes after the present one if that meets no end that leads elsewhere; None: the end."""
+        return None if self._over else outline.following(self.plan, self.progress.step, self._course.passes)
+
+    def outline(self) -> tuple[outline.Line, ...]:
+        """The plan's lines, each done, now or next."""
+        return outline.lines(self.plan, self.progress.step, self._course.passes, ended=self._over)
+
+    @property
+    def _over(self) -> bool:
+        """Whether the last step is behind: the safe state is a step of no plan."""
+        return self.progress.step is None and self.progress.step_count > 0
+
+    # -- the life of a run -------------------------------------------------------------------------------------------
 
     async def execute(self) -> Outcome:
         """Run the plan to its end, then make the station safe, whatever happened, also on cancellation."""
         station = self._station
-        station.follow_run(self._on_tick, self._on_poll, self._tell)
+        station.follow_run(self._on_tick, self._on_poll, self._teller.tell)
         outcome = Outcome(RunState.FAILED, "The program itself failed; its log says why.")
         try:
             outcome = await self._outcome()
@@ -109,6 +248,7 @@ class Run:
             outcome = Outcome(RunState.FAILED, "The run was cut off by the process around it.")
             raise
         finally:
+            self._words.close("The run has ended.")
             heat = self._trip is not None and self._trip.heat
             loop = asyncio.get_running_loop()
             work = self._make_safe(outcome.reason, heaters_off=heat)
@@ -126,18 +266,18 @@ class Run:
         try:
             async with asyncio.TaskGroup() as group:
                 spawn = self._clock.spawn
-                walker = spawn(group, self._walk_to_the_end(), "walker")
+                walker = spawn(group, self._course.take(group), "walker")
                 controls = [spawn(group, c.run(), f"pressure {side}") for side, c in self._controls.items()]
                 self._workers = [walker, *controls]
-                if self._stopped:
-                    self._halt()
+                if self._stop is not None:
+                    self._halt("The run is being stopped.")
                 walker.add_done_callback(lambda _: [control.cancel() for control in controls])
         except* LabctlError as errors:
             failed = first_of(errors)
-        if self._stopped:
-            return STOPPED
+        if self._stop is not None:
+            return Outcome(RunState.STOPPED, self._stop)
         if failed is not None:
-            return Outcome(RunState.FAILED, failed.sentence, failed)
+            return Outcome(_state_of(failed), failed.sentence, failed)
         if self._trip is not None:
             error = InstrumentLost if self._trip.silent else LimitTripped
             remedy = "The circuit is open and the pressure frozen. Find the cause before the cell is used again."
@@ -146,175 +286,77 @@ class Run:
 
     async def _make_safe(self, reason: str, *, heaters_off: bool) -> None:
         try:
-            if self._step_is_open:
-                self._close_step(reason)
+            if self._teller.step_is_open and not self._follows:
+                self._teller.step_closed(reason)
         finally:  # whatever becomes of the records, the cell comes first
             unconfirmed = await self._station.make_safe(heaters_off=heaters_off)
         for sentence in unconfirmed:
-            self._event("instrument.unsafe", sentence, Severity.ALARM)
-        await self._record_safe_state()
-
-    async def _record_safe_state(self) -> None:
-        """Count the charge until the output was confirmed off, and record how the cell is left as a step of its own."""
+            self._teller.event("instrument.unsafe", sentence, Severity.ALARM)
+        if self._follower is not None:
+            await self._follower.finish()
         try:
-            reading = await self._station.instruments.cycler.read()
+            await self._execution.stand(None, "safe state", "end", reason)
         except InstrumentError as error:
-            self._event("instrument.failed", str(error), Severity.WARNING)
-            return
-        now, board, progress = self._clock.now(), self._station.board, self.progress
-        if board.cell is not None:
-            self.ledger.add(board.cell, now)
-        board.see_cell(reading, now)
-        self.ledger.start_step(now)
-        progress.step, progress.step_count = None, progress.step_count + 1
-        self._tell_step(0, "safe state", "end", progress.step_count)
-        self._write_row()
+            self._teller.event("instrument.failed", str(error), Severity.WARNING)
+
+    def _tell_end(self, outcome: Outcome) -> None:
+        state, reason, who = outcome.state, outcome.reason, self._stopper
+        self._teller.event("run.ended", reason, _severity(state), state=state.value, reason=reason, who=who)
 
     # -- what happens at polls ---------------------------------------------------------------------------------------
 
+    @property
+    def _follows(self) -> bool:
+        """Whether rows are those of a program that the cycler executes."""
+        return self._follower is not None and self._follower.at_work
+
     def _on_poll(self, measured: str | None, now: float) -> None:
+        if measured is None and self._follows:
+            self._words.heard.set(None)
         trip = self._guard.check(measured, now)
         if trip is not None and self._trip is None:
             self._trip = trip
-            self._halt()
-            self._event("guard.tripped", trip.sentence, Severity.ALARM, quantity=trip.quantity)
+            self._halt("The guard has tripped, and the run is ending.")
+            self._teller.event("guard.tripped", trip.sentence, Severity.ALARM, quantity=trip.quantity)
 
-    def _halt(self) -> None:
+    def _halt(self, why: str) -> None:
         """End every command at once; whatever exchange is under way is finished by its link."""
+        self._words.close(why)
         for worker in self._workers:
             worker.cancel()
 
     def _on_tick(self, now: float) -> None:
-        reading = self._station.board.fresh_cell(now)
-        self.progress.test_time = now - self.ledger.start_time
-        if reading is None or self.progress.step is None or self._station.board.cell_time < self.ledger.step_start:
+        board, ledger, progress = self._station.board, self.ledger, self.progress
+        if self._follows:
+            self._words.heard.set(None)
+        before, progress.test_time = progress.test_time, now - ledger.start_time
+        if self.paused:
+            self.forecast.waited(progress.test_time - before)
+        reading = board.fresh_cell(now)
+        if reading is None or progress.step is None or board.cell_time < ledger.began:
             return
-        self.ledger.add(reading, now)
-        if self._ends is not None:
-            end = self._ends.first_met(now, reading)
-            if end is not None:
-                self._ends = None
-                self._ended.set(end)
-                return  # the walker writes the boundary row
-        if self._rows.due(reading, now):
-            self._write_row()
+        ledger.add(reading, now)
+        if not self.paused:
+            progress.step_time, progress.step_charge = now - ledger.step_start, ledger.step_charge
+        if not self._follows and not self._execution.look(now, reading):
+            self._teller.row_if_due(reading, now)
 
-    def _write_row(self) -> None:
-        progress, reading = self.progress, self._station.board.cell
-        if reading is not None:
-            step_id = progress.step.id if progress.step is not None else 0
-            row = self._rows.row(
-                reading, self._clock.now(), self._clock.unix(), progress.cycle, progress.step_count, step_id
-            )
-            self._sink(row)
 
-    # -- the walk ----------------------------------------------------------------------------------------------------
-
-    async def _walk_to_the_end(self) -> None:
-        await self._arm()
-        try:
-            await Walk(self._step, self._decide, self._begin_cycle).walk(self.plan.body)
-        except Leave as leave:
-            if leave.then is not Then.END:
-                raise StepFailed(f"Nothing around the step is meant by {leave}.") from leave
-
-    async def _arm(self) -> None:
-        limits = self.plan.limits
-        low, high = limits.voltage.low, limits.voltage.high
-        cycler = self._station.instruments.cycler
-        window = Range(
-            cycler.voltage_range.low if low is None else low, cycler.voltage_range.high if high is None else high
-        )
-        await cycler.arm(window, limits.current)
-
-    def _decide(self, branch: Branch) -> bool:
-        here = self.progress.step or next(self.plan.steps())
-        truth = evaluator(branch.condition, here, self._view).truth(self._clock.now())
-        if truth is None:
-            raise StepFailed(
-                f'Whether "{branch.text}" (line {branch.line}) holds is not known now.',
-                "The circuit is open and the pressure frozen. Check that what it speaks of is measured here.",
-            )
-        return truth
-
-    def _begin_cycle(self) -> None:
-        self.progress.cycle += 1
-
-    async def _step(self, step: Step) -> None:
-        if isinstance(step.action, Finish):
-            raise Leave(Then.END)
-        ends = StepEnds(step, self._view)
-        end = await self._begin(step, ends)
-        if end is None and (step.ends or step.timeout):
-            self._ended.clear()
-            self._ends = ends
-            end = await self._ended.wait()
-        await self._verbs.conclude(step)
-        self.forecast.took(step, self._clock.now() - self.ledger.step_start)
-        self._close_step("done" if end is None else end.text)
-        if end is not None and end.then is not Then.NEXT:
-            self._leave(step, end)
-
-    async def _begin(self, step: Step, ends: StepEnds) -> End | None:
-        """Command the step, then look at the cell at once: current has jumped, and the first row must show it.
-
-        A cell that is already where the step would take it is not driven; that end is returned.
-        """
-        count = self.progress.step_count + 1
-        self._tell_step(step.id, step.name, step.verb, count)
-        met = ends.already(await self._verbs.voltage_before(step))
-        if met is None:
-            answer = await self._verbs.command(step)
-            if answer is not None:
-                self._event("operator.answered", answer, step_count=count, answer=answer)
-        reading = await self._station.instruments.cycler.read()
-        now = self._clock.now()
-        self._station.board.see_cell(reading, now)
-        self.ledger.start_step(now)
-        self.ledger.add(reading, now)
-        self.progress.step, self.progress.step_count = step, count
-        self._guard.follow(step.limits or self.plan.limits)
-        self._rows.follow(step.record)
-        self._write_row()
-        self._step_is_open = True
-        return met
-
-    def _close_step(self, reason: str) -> None:
-        """Write the row with which a step ends, however it ends."""
-        self._step_is_open = False
-        self._write_row()
-        step, count = self.progress.step, self.progress.step_count
-        assert step is not None
-        self._event("step.ended", f"{step.name}: {reason}", step_count=count, reason=reason)
-
-    def _leave(self, step: Step, end: End) -> None:
-        if end.then is Then.FAULT:
-            why = f": {end.why}" if end.why else ""
-            raise StepFailed(
-                f'Step {step.id} "{step.name}" (line {step.line}) ended in a fault: {end.text}{why}.',
-                "The circuit is open and the pressure frozen. See the last rows of the run for the cause.",
-            )
-        raise Leave(end.then, end.label)
-
-    # -- telling -----------------------------------------------------------------------------------------------------
-
-    def _tell_step(self, step_id: int, name: str, verb: str, count: int) -> None:
-        cycle = self.progress.cycle
-        self._event("step.started", name, step_count=count, step_id=step_id, name=name, verb=verb, cycle_count=cycle)
-
-    def _tell_end(self, outcome: Outcome) -> None:
-        state, reason = outcome.state, outcome.reason
-        self._event("run.ended", reason, _severity(state), state=state.value, reason=reason)
-
-    def _tell(self, kind: str, message: str, severity: Severity) -> None:
-        self._event(kind, message, severity)
-
-    def _event(self, kind: str, message: str, severity: Severity = Severity.INFO, **data: Any) -> None:
-        test_time = self._clock.now() - self.ledger.start_time
-        self._sink(Event(kind, self._clock.unix(), test_time, message, severity, data))
+def _state_of(error: LabctlError) -> RunState:
+    match error:
+        case LimitTripped():
+            return RunState.TRIPPED
+        case RunLost():
+            return RunState.LOST
+    return RunState.FAILED
 
 
 def _severity(state: RunState) -> Severity:
     if state is RunState.COMPLETED:
         return Severity.INFO
     return Severity.WARNING if state is RunState.STOPPED else Severity.ALARM
+
+
+def _said(what: str, who: str, reason: str = "") -> str:
+    """Say who did something to the run, and why where that is known."""
+    return f"{what} by {who}: {reason}" if reason else f"{what} by {who}."

@@ -27,6 +27,7 @@ OnTick = Callable[[float], None]
 """Lab time of a poll of the cycler, when every other poll due at that instant is done."""
 OnPoll = Callable[[str | None, float], None]
 """Instrument (None: it gave no valid reading) and lab time of a poll: what the guard sees."""
+Act = Callable[[], Awaitable[None]]
 Tell = Callable[[str, str, Severity], None]
 """kind, message, severity: how a station tells what happens outside any step."""
 
@@ -60,6 +61,7 @@ class Station:
 
     Attributes:
         board: what they measured last.
+        failing: by name, instruments that do not answer now, with the reason as a sentence.
     """
 
     def __init__(self, name: str, instruments: Instruments, clock: LabClock) -> None:
@@ -69,7 +71,7 @@ class Station:
         self.board = Board()
         self.identities: dict[str, Identity] = {}
         self.forget_run()
-        self._failing: set[str] = set()
+        self.failing: dict[str, str] = {}
         self._pollers: list[asyncio.Task[None]] = []
         self._lay_out_board()
 
@@ -131,27 +133,31 @@ class Station:
     async def _poll_for_ever(
         self, name: str, period: float, read: Callable[[], Awaitable[None]], begin: float, *, ticks: bool
     ) -> None:
-        clock, count = self.clock, 0
+        clock, polls = self.clock, 0
         while True:
             measured = await self._try(name, read)
             self._on_poll(name if measured else None, clock.now())
             if ticks and measured:
                 await clock.sleep_until(clock.now(), LATE)
                 self._on_tick(clock.now())
-            count = max(count + 1, int((clock.now() - begin) / period))  # periods that have passed are not made up for
-            await clock.sleep_until(begin + count * period)
+            polls = max(polls + 1, int((clock.now() - begin) / period))  # periods that have passed are not made up for
+            await self._wait_for_poll(name, begin + polls * period)
+
+    async def _wait_for_poll(self, name: str, due: float) -> None:
+        """Sleep until an instrument's next poll is due; a rehearsal looks less often."""
+        await self.clock.sleep_until(due)
 
     async def _try(self, name: str, read: Callable[[], Awaitable[None]]) -> bool:
         """Read an instrument; tell when it begins to fail and when it answers again."""
         try:
             await read()
         except InstrumentError as error:
-            if name not in self._failing:
-                self._failing.add(name)
+            if name not in self.failing:
+                self.failing[name] = str(error)
                 self._tell("instrument.failed", str(error), Severity.WARNING)
             return False
-        if name in self._failing:
-            self._failing.discard(name)
+        if name in self.failing:
+            del self.failing[name]
             self._tell("instrument.recovered", f"{self.name}/{name} answers again.", Severity.INFO)
         return True
 
@@ -175,19 +181,31 @@ class Station:
         if reading.external is not None:
             self.board.gauges[CELL_TEMPERATURE].update(reading.external, now)
 
-    async def make_safe(self, *, heaters_off: bool) -> tuple[str, ...]:
+    async def make_safe(self, *, heaters_off: bool, open_circuit: Act | None = None) -> tuple[str, ...]:
         """Open the circuit first, then freeze the pressure, then stop heating where asked.
 
         Every one is tried before any is tried again.
+
+        Args:
+            open_circuit: how, where a program is only to pause; None: it is stopped.
 
         Returns:
             A sentence for every instrument that did not confirm its safe state.
         """
         parts = self.instruments
-        order: list[tuple[str, Callable[[], Awaitable[None]]]] = [("cycler", parts.cycler.safe_state)]
-        order += [(f"pressure_rig.{side}", rig.safe_state) for side, rig in parts.rigs.items()]
+        order: list[tuple[str, Act]] = [("cycler", open_circuit or parts.cycler.safe_state), *self._freezing()]
         if parts.thermostat is not None and heaters_off:
             order.append(("thermostat", parts.thermostat.safe_state))
+        return await self._confirmed(order)
+
+    async def freeze(self) -> tuple[str, ...]:
+        """Freeze the pressure alone; else as `make_safe`."""
+        return await self._confirmed(self._freezing())
+
+    def _freezing(self) -> list[tuple[str, Act]]:
+        return [(f"pressure_rig.{side}", rig.safe_state) for side, rig in self.instruments.rigs.items()]
+
+    async def _confirmed(self, order: list[tuple[str, Act]]) -> tuple[str, ...]:
         unconfirmed: dict[str, str] = {}
         for attempt in range(SAFE_ATTEMPTS):
             if attempt:

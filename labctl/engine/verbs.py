@@ -1,9 +1,11 @@
 """Verbs: how each action of a plan is commanded; what follows it is the run's affair."""
 
 from labctl.engine.operator import Operator
+from labctl.engine.position import Surroundings
 from labctl.engine.pressure import PressureControl
 from labctl.engine.station import Station
 from labctl.errors import RefusedForSafety
+from labctl.instrument import LoadCell
 from labctl.plan import (
     ConstantCurrent,
     ConstantVoltage,
@@ -28,9 +30,12 @@ class Verbs:
         self._station = station
         self._controls = controls
         self._operator = operator
+        self._celsius: float | None = None
+        self.pressures: dict[Side, float] = {}
+        """Pa, that the plan has asked of each side last."""
 
-    async def command(self, step: Step) -> str | None:
-        """Command a step's action; return what the operator answered, where one was asked.
+    async def command(self, step: Step) -> None:
+        """Command a step's action; what its operator is to be asked comes after that.
 
         While pressure or temperature change the cell rests, with its voltage watched; while a person is asked to do
         something the circuit is open.
@@ -51,13 +56,69 @@ class Verbs:
                 await self._heat(celsius)
             case Tare() as tare:
                 await cycler.off()
-                await self._tare(tare)
-            case Prompt() as prompt:
+                self._unloaded(tare)
+            case Prompt():
                 await cycler.off()
-                return await self._operator.ask(prompt, "open circuit")
             case Finish():
                 pass
+
+    def question(self, step: Step) -> Prompt | None:
+        """Return what the operator must answer before a step is done, or None."""
+        match step.action:
+            case Prompt() as prompt:
+                return prompt
+            case Tare(confirm=confirm):
+                return Prompt(confirm, ("yes", "no"), simulated="yes")
         return None
+
+    async def ask(self, question: Prompt) -> str:
+        """Ask the operator while the circuit is open."""
+        return await self._operator.ask(question, "open circuit")
+
+    async def answered(self, step: Step, answer: str) -> None:
+        """Do what the answer allows.
+
+        Raises:
+            RefusedForSafety: a load cell that is not, or is not said to be, unloaded.
+        """
+        if isinstance(step.action, Tare):
+            if answer != "yes":
+                raise RefusedForSafety("The operator did not confirm that the load cell is unloaded.")
+            await self._unloaded(step.action).tare()
+
+    def hold(self) -> None:
+        """Turn no screw from now on; what turns already ends its turn."""
+        for control in self._controls.values():
+            control.held = True
+
+    def frozen(self) -> None:
+        """Know that the rigs were frozen."""
+        for control in self._controls.values():
+            control.frozen()
+
+    def go_on(self) -> None:
+        """Let pressure control go on with its aims."""
+        for control in self._controls.values():
+            control.held = False
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What is kept around the cell now."""
+        return Surroundings(self._celsius, tuple(aim for control in self._controls.values() if (aim := control.aim)))
+
+    async def restore(self, surroundings: Surroundings) -> None:
+        """Keep around the cell what another process kept."""
+        if surroundings.celsius is not None:
+            await self._heat(surroundings.celsius)
+        for side, pressure, ramp in surroundings.pressures:
+            if side in self._controls:
+                self.pressures[side] = pressure
+                self._controls[side].head_for(pressure, ramp)
+
+    def limit(self, torque: float | None) -> None:
+        """Take another limit of torque in N·m; None is what the rig can do."""
+        for side, rig in self._station.instruments.rigs.items():
+            self._controls[side].limit(torque or rig.torque_range.high)
 
     async def voltage_before(self, step: Step) -> float | None:
         """Return the cell's voltage before a current is driven, resting it where the circuit is open; else None."""
@@ -79,6 +140,7 @@ class Verbs:
 
     async def _press(self, action: Pressure) -> None:
         for side, pressure in action.targets:
+            self.pressures[side] = pressure
             control = self._controls.get(side)
             if control is not None:
                 await control.go(action, pressure)
@@ -88,8 +150,10 @@ class Verbs:
         if thermostat is None:
             raise RefusedForSafety(f"Station {self._station.name} has no thermostat.")
         await thermostat.set_temperature(celsius)
+        self._celsius = celsius
 
-    async def _tare(self, action: Tare) -> None:
+    def _unloaded(self, action: Tare) -> LoadCell:
+        """Return the load cell of a side; raises RefusedForSafety where it does not measure that it is unloaded."""
         cell = self._station.instruments.load_cells.get(action.side)
         force = self._station.board.force(action.side, self._station.clock.now())
         if cell is None or force is None:
@@ -99,7 +163,4 @@ class Verbs:
                 f"The load cell of the {action.side} side reads {force:.4g} N: a loaded cell is not tared.",
                 f"Unload it until it reads less than {UNLOADED * cell.capacity:.3g} N.",
             )
-        answer = await self._operator.ask(Prompt(action.confirm, ("yes", "no"), simulated="yes"), "open circuit")
-        if answer != "yes":
-            raise RefusedForSafety("The operator did not confirm that the load cell is unloaded.")
-        await cell.tare()
+        return cell

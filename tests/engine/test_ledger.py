@@ -45,6 +45,24 @@ def test_a_new_step_is_not_joined_to_the_old_one() -> None:
     assert ledger.step_charge == -10.0
 
 
+def test_what_a_pause_leaves_of_a_step_counts_the_whole() -> None:
+    ledger = Ledger(0.0)
+    ledger.start_step(0.0)
+    ledger.add(reading(1.0, 4.0, Limiting.VOLTAGE), 0.0)
+    ledger.add(reading(1.0, 4.0, Limiting.VOLTAGE), 10.0)
+    carried = ledger.carried(10.0)
+    ledger.start_step(10.0)
+    ledger.add(CellReading(None, 0.0, False, None), 10.0)
+    ledger.add(CellReading(None, 0.0, False, None), 500.0)
+    assert (ledger.step_charge, ledger.step_energy, ledger.cv_time) == (0.0, 0.0, 0.0)
+    ledger.start_step(500.0, carried)
+    ledger.add(reading(1.0, 4.0), 500.0)
+    ledger.add(reading(1.0, 4.0), 505.0)
+    assert (ledger.step_charge, ledger.step_energy, ledger.cv_time) == (15.0, 60.0, 10.0)
+    assert 505.0 - ledger.step_start == 15.0
+    assert ledger.charge_in == 15.0
+
+
 def test_cv_time_counts_only_while_the_voltage_is_held() -> None:
     ledger = Ledger(0.0)
     ledger.start_step(0.0)

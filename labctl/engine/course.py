@@ -1,0 +1,154 @@
+"""The course of a run: its plan walked, step by step in the host and segment by segment in the cycler."""
+
+import asyncio
+from collections.abc import Mapping
+
+from labctl.engine.conditions import View, evaluator
+from labctl.engine.execution import Execution
+from labctl.engine.follow import Follower
+from labctl.engine.ledger import Ledger
+from labctl.engine.position import Position
+from labctl.engine.progress import Progress
+from labctl.engine.revision import PlanInForce
+from labctl.engine.segments import Segment, Segments
+from labctl.engine.station import Station
+from labctl.engine.verbs import Verbs
+from labctl.engine.walk import Leave, Walk
+from labctl.errors import RunLost, StepFailed
+from labctl.instrument import Range
+from labctl.plan import Branch, End, Finish, Limits, Step, Then
+
+
+class Course:
+    """Walks one plan.
+
+    Args:
+        follower: sees segments through; None where the cycler executes no programs.
+        resume: where another process was, in a program that goes on.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        in_force: PlanInForce,
+        verbs: Verbs,
+        ledger: Ledger,
+        progress: Progress,
+        view: View,
+        execution: Execution,
+        follower: Follower | None,
+        resume: Position | None,
+    ) -> None:
+        self._station = station
+        self._in_force = in_force
+        self._verbs = verbs
+        self._ledger = ledger
+        self._progress = progress
+        self._view = view
+        self._execution = execution
+        self._follower = follower
+        self._resume = resume
+        self._armed: Limits | None = None
+        segments = None if follower is None else Segments(follower.cycler, lambda: in_force.plan.limits)
+        self._walk = Walk(self._step, self._decide, self._begin_cycle, in_force, segments, self._segment)
+        self._group: asyncio.TaskGroup | None = None
+
+    @property
+    def passes(self) -> Mapping[int, int]:
+        """Number of the present pass of each loop, by its id."""
+        return self._walk.passes
+
+    async def take(self, group: asyncio.TaskGroup) -> None:
+        """Walk the plan to its end.
+
+        Args:
+            group: in which the operator is asked.
+        """
+        self._group = group
+        if self._resume is None:
+            await self._arm()
+        else:
+            self._walk.return_to(self._resume.path, self._resume.fired)
+        try:
+            await self._walk.walk(self._in_force.plan.body)
+        except Leave as leave:
+            if leave.then is not Then.END:
+                raise StepFailed(f"Nothing around the step is meant by {leave}.") from leave
+
+    async def _arm(self) -> None:
+        limits = self._in_force.plan.limits
+        low, high = limits.voltage.low, limits.voltage.high
+        cycler = self._station.instruments.cycler
+        window = Range(
+            cycler.voltage_range.low if low is None else low, cycler.voltage_range.high if high is None else high
+        )
+        await cycler.arm(window, limits.current)
+        self._armed = limits
+
+    async def _follow_revision(self) -> None:
+        """Give the instruments the limits of a revision; the cycler takes its window with its output off."""
+        limits = self._in_force.plan.limits
+        if limits != self._armed:
+            await self._station.instruments.cycler.off()
+            await self._arm()
+            self._verbs.limit(limits.torque)
+
+    def _decide(self, branch: Branch) -> bool:
+        here = self._progress.step or next(self._in_force.plan.steps())
+        truth = evaluator(branch.condition, here, self._view).truth(self._station.clock.now())
+        if truth is None:
+            raise StepFailed(
+                f'Whether "{branch.text}" (line {branch.line}) holds is not known now.',
+                "The circuit is open and the pressure frozen. Check that what it speaks of is measured here.",
+            )
+        return truth
+
+    def _begin_cycle(self) -> None:
+        self._progress.cycle += 1
+
+    async def _step(self, step: Step) -> None:
+        if self._resume is not None:
+            raise RunLost("The plan has no program where the run was in one.")
+        if isinstance(step.action, Finish):
+            raise Leave(Then.END)
+        await self._follow_revision()
+        if self._follower is not None:
+            self._follower.pass_by(self._position())
+        assert self._group is not None
+        limits = step.limits or self._in_force.plan.limits
+        end = await self._execution.carry_out(step, limits, self._group)
+        if end.then is not Then.NEXT:
+            _leave(step, end)
+
+    async def _segment(self, segment: Segment) -> None:
+        assert self._follower is not None
+        limits = self._in_force.plan.limits
+        if self._resume is not None:
+            resume, self._resume = self._resume, None
+            ended = await self._follower.take_up(segment, limits, resume)
+        else:
+            await self._follow_revision()
+            ended = await self._follower.execute(segment, limits, self._position)
+        if ended is not None:
+            _leave(*ended)
+
+    def _position(self) -> Position:
+        """Where the run is, before the node that comes next."""
+        return Position(
+            tuple(self._walk.path),
+            tuple(sorted(self._walk.fired)),
+            self._progress.cycle,
+            self._progress.step_count,
+            self._ledger.counts,
+            self._verbs.surroundings,
+        )
+
+
+def _leave(step: Step, end: End) -> None:
+    if end.then is Then.FAULT:
+        why = f": {end.why}" if end.why else ""
+        raise StepFailed(
+            f'Step {step.id} "{step.name}" (line {step.line}) ended in a fault: {end.text}{why}.',
+            "The circuit is open and the pressure frozen. See the last rows of the run for the cause.",
+        )
+    raise Leave(end.then, end.label)

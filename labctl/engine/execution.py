@@ -1,0 +1,223 @@
+"""The execution of a step in the host: its command, its ends at every poll, its pauses and its skip."""
+
+import asyncio
+
+from labctl.engine.conditions import View
+from labctl.engine.ends import DONE, StepEnds, skipped
+from labctl.engine.forecast import Forecast
+from labctl.engine.guard import Guard
+from labctl.engine.ledger import NOTHING, Carried, Ledger
+from labctl.engine.progress import Progress
+from labctl.engine.station import Station
+from labctl.engine.telling import Teller
+from labctl.engine.verbs import Verbs
+from labctl.engine.words import Words
+from labctl.errors import StepFailed
+from labctl.instrument import CellReading
+from labctl.plan import End, Limits, Prompt, Step
+from labctl.reading import Severity
+
+
+class Execution:
+    """Carries out one step after the other.
+
+    A pause opens the circuit, confirmed, then freezes the pressure. It is an executed step of its own, and so is what
+    it leaves of the step that it interrupts, whose counts are carried.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        verbs: Verbs,
+        words: Words,
+        teller: Teller,
+        ledger: Ledger,
+        progress: Progress,
+        guard: Guard,
+        view: View,
+        forecast: Forecast,
+    ) -> None:
+        self._station = station
+        self._clock = station.clock
+        self._verbs = verbs
+        self._words = words
+        self._teller = teller
+        self._ledger = ledger
+        self._progress = progress
+        self._guard = guard
+        self._view = view
+        self._forecast = forecast
+        self._ends: StepEnds | None = None
+        self._met: End | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._answer: str | None = None
+
+    async def carry_out(self, step: Step, limits: Limits, group: asyncio.TaskGroup) -> End:
+        """Carry out a step, through every pause; return the end that it met.
+
+        Args:
+            limits: that the guard is to follow meanwhile.
+            group: in which the operator is asked, where the step has a question.
+        """
+        carried = NOTHING
+        end: End | None = None
+        try:
+            while end is None:
+                if self._words.paused:
+                    carried = await self.pause(step, carried)
+                end = await self._execute(step, limits, carried, group)
+        finally:
+            if self._asking is not None:
+                self._asking.cancel()
+            self._asking = self._answer = None
+        await self._verbs.conclude(step)
+        self._count()
+        self._learn(step)
+        self._teller.step_closed(end.text)
+        return end
+
+    def look(self, now: float, reading: CellReading) -> bool:
+        """Look at a poll whether the step meets an end; where it does, its last row is about to be written."""
+        if self._ends is None:
+            return False
+        self._met = self._ends.first_met(now, reading)
+        if self._met is None:
+            return False
+        self._ends = None
+        self._words.heard.set(None)
+        return True
+
+    async def stand(self, step: Step | None, name: str, verb: str, reason: str) -> Carried:
+        """Record how the cell stands at open circuit, as an executed step of its own (id 0 where it is of no step).
+
+        What flowed until the output was confirmed off counts to the step before, which is closed with `reason` where it
+        is still open; what that step had counted is returned.
+        """
+        reading = await self._station.instruments.cycler.read()
+        now, progress = self._clock.now(), self._progress
+        self._count()
+        carried = self._ledger.carried(now)
+        if self._teller.step_is_open:
+            self._teller.step_closed(reason)
+        self._station.board.see_cell(reading, now)
+        self._ledger.start_step(now)
+        self._teller.step_announced(0 if step is None else step.id, name, verb)
+        progress.step, progress.step_count = step, progress.step_count + 1
+        self._teller.step_opened(name)
+        return carried
+
+    async def pause(self, step: Step, carried: Carried) -> Carried:
+        """Open the circuit, freeze the pressure, and wait for the word to go on; return what the step has counted."""
+        began, who = self._teller.step_is_open, self._words.who
+        unconfirmed = await self._station.make_safe(heaters_off=False)
+        self._verbs.frozen()
+        for sentence in unconfirmed:
+            self._teller.event("instrument.unsafe", sentence, Severity.ALARM)
+        if unconfirmed:
+            raise StepFailed(
+                f"The pause could not be confirmed: {unconfirmed[0]}",
+                "Look at the cell and its rig before anything else is done with them.",
+            )
+        counted = await self.stand(step, "pause", "pause", f"paused by {who}")
+        await self.wait_out()
+        return counted if began else carried
+
+    async def wait_out(self) -> None:
+        """Wait for the word to go on, and close the pause."""
+        while self._words.paused:
+            await self._words.heard.wait()
+        self._count()
+        self._teller.step_closed(f"resumed by {self._words.who}")
+
+    async def open_step(self, step: Step, limits: Limits, carried: Carried) -> None:
+        """Look at the cell and write the first row of a step that has been commanded, or of what is left of it."""
+        reading = await self._station.instruments.cycler.read()
+        now, progress = self._clock.now(), self._progress
+        self._station.board.see_cell(reading, now)
+        self._ledger.start_step(now, carried)
+        self._ledger.add(reading, now)
+        progress.step, progress.step_count = step, progress.step_count + 1
+        self._guard.follow(limits)
+        self._teller.follow(step.record)
+        self._teller.step_opened(step.name)
+
+    # -- one execution -----------------------------------------------------------------------------------------------
+
+    async def _execute(self, step: Step, limits: Limits, carried: Carried, group: asyncio.TaskGroup) -> End | None:
+        """Execute a step, or what is left of it, to its end; None where a pause interrupts it."""
+        voltage = await self._verbs.voltage_before(step)
+        if self._words.paused:
+            return None
+        ends = StepEnds(step, self._view)
+        met = ends.already(voltage)
+        await self._begin(step, limits, carried, drive=met is None)
+        if met is not None:
+            return met
+        question = self._verbs.question(step)
+        if question is not None and self._asking is None:
+            self._asking = self._clock.spawn(group, self._ask(question), "question")
+        if question is None and not step.ends and step.timeout is None:
+            return DONE
+        return await self._wait(step, ends)
+
+    async def _begin(self, step: Step, limits: Limits, carried: Carried, *, drive: bool) -> None:
+        """Command the step, then look at the cell at once: current has jumped, and the first row must show it.
+
+        Args:
+            drive: false for a cell that is already where the step would take it.
+        """
+        self._teller.step_announced(step.id, step.name, step.verb)
+        self._met = None
+        self._verbs.go_on()
+        if drive:
+            await self._verbs.command(step)
+        await self.open_step(step, limits, carried)
+
+    async def _wait(self, step: Step, ends: StepEnds) -> End | None:
+        """Wait for an end, the operator's skip or answer; None where a pause comes first."""
+        self._ends = ends
+        try:
+            while True:
+                if self._met is not None:
+                    return self._met
+                skipper = self._words.skipper(self._progress.step_count)
+                if skipper is not None:
+                    return self._skip(step, skipper)
+                if self._words.paused:
+                    return None
+                self._verbs.go_on()
+                if self._answer is not None:
+                    return await self._answered(step, self._answer)
+                await self._words.heard.wait()
+        finally:
+            self._ends = None
+
+    def _count(self) -> None:
+        """Count what has flowed since the last poll; an operator's word comes between two of them."""
+        cell = self._station.board.cell
+        if cell is not None:
+            self._ledger.add(cell, self._clock.now())
+
+    # -- what ends a step without its plan ---------------------------------------------------------------------------
+
+    def _skip(self, step: Step, who: str) -> End:
+        count = self._progress.step_count
+        self._teller.event("step.skipped", f"{step.name} is skipped by {who}.", who=who, step_count=count)
+        return skipped(who)
+
+    async def _ask(self, question: Prompt) -> None:
+        self._answer = await self._verbs.ask(question)
+        self._words.heard.set(None)
+
+    async def _answered(self, step: Step, answer: str) -> End:
+        count = self._progress.step_count
+        self._teller.event("operator.answered", answer, step_count=count, answer=answer)
+        await self._verbs.answered(step, answer)
+        return DONE
+
+    def _learn(self, step: Step) -> None:
+        seconds = self._clock.now() - self._ledger.step_start
+        if self._words.skipper(self._progress.step_count) is not None:
+            self._forecast.skipped(step, seconds)
+        else:
+            self._forecast.took(step, seconds)

@@ -1,0 +1,167 @@
+"""Where a run is, as its journal says it: the newest position, moved on by what stands behind it, torn or not."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labctl.engine import charter, position
+from labctl.engine.charter import Charter
+from labctl.engine.journal import SEGMENT_RECORDS, Journal
+from labctl.engine.ledger import Counts
+from labctl.engine.position import KIND, Following, Position, Surroundings, newest
+from labctl.reading import COLUMNS, Event, Reading, Record
+from tests.laboratory import EPOCH, header, new_run, reading, started
+
+HERE = Position(
+    path=(2, 5, 0),
+    fired=(7,),
+    cycle=4,
+    step_count=10,
+    counts=Counts(0.1, 0.3, 1.0 / 3.0, 1e-17),
+    surroundings=Surroundings(30.0, (("negative", 2.5e6, 1e5),)),
+    following=Following("token", 123, 100.0, EPOCH + 100.0, 4, Counts(), started=10, ended=10),
+)
+
+
+def told(where: Position) -> Event:
+    return Event(KIND, EPOCH, 0.0, "", data=asdict(where))
+
+
+def begins(count: int) -> Event:
+    return Event("step.started", EPOCH, 0.0, "", data={"step_count": count})
+
+
+def ends(count: int) -> Event:
+    return Event("step.ended", EPOCH, 0.0, "", data={"step_count": count, "reason": "4.3 V"})
+
+
+def step(count: int, first: int, samples: int) -> list[Record]:
+    """A step with its first row, some between and its last."""
+    rows = [reading(first + n, step=count) for n in range(samples + 2)]
+    return [begins(count), *rows, ends(count)]
+
+
+def found(records: list[Record], root: Path) -> Position | None:
+    run = new_run()
+    journal = Journal.create(root, run, "A4", simulated=True)
+    for record in records:
+        journal.append(record)
+    journal.close()
+    again = Journal.open(root, run)
+    try:
+        return newest(again.read)
+    finally:
+        again.remove()
+
+
+def test_a_journal_without_a_position_has_none(tmp_path: Path) -> None:
+    assert found([started("x"), *step(1, 1, 5)], tmp_path) is None
+
+
+def test_a_position_comes_back_as_it_was_to_the_last_bit(tmp_path: Path) -> None:
+    assert found([told(HERE)], tmp_path) == HERE
+
+
+def test_rows_behind_the_position_are_records_of_the_program(tmp_path: Path) -> None:
+    old = replace(HERE, path=(0,), following=replace(HERE.following, records=50))
+    where = found([told(old), *step(9, 1, 3), told(HERE), *step(11, 20, 4), *step(12, 30, 0)], tmp_path)
+    assert where is not None
+    assert where.following is not None
+    assert (where.following.records, where.following.started, where.following.ended) == (8, 12, 12)
+    charge = reading(30).values[COLUMNS.index("charging_capacity_ah")]
+    assert where.following.step_counts is not None
+    assert where.following.step_counts.charge_in == charge * 3600.0
+    assert replace(where, following=HERE.following) == HERE
+
+
+def test_rows_of_a_pause_are_the_hosts_own(tmp_path: Path) -> None:
+    paused = replace(HERE, following=replace(HERE.following, records=3, paused=True, started=11, ended=10))
+    where = found([told(paused), ends(11), *step(12, 20, 4)], tmp_path)
+    assert where is not None
+    assert where.following is not None
+    assert (where.following.records, where.following.started, where.following.ended) == (3, 12, 12)
+
+
+def test_a_run_that_the_host_executes_stays_where_its_position_says(tmp_path: Path) -> None:
+    host = replace(HERE, following=None)
+    assert found([told(HERE), *step(11, 1, 2), told(host), *step(13, 9, 2)], tmp_path) == host
+
+
+@given(data=st.data())
+def test_a_torn_tail_neither_doubles_nor_loses_a_record(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    root, run = tmp_path_factory.mktemp("journals"), new_run()
+    records = [told(HERE), *step(11, 1, 2), *step(12, 8, 1), *step(13, 12, 0)]
+    journal = Journal.create(root, run, "A4", simulated=True)
+    for record in records:
+        journal.append(record)
+    journal.close()
+    path = root / run / "0" / "000000000001.jsonl"
+    content = path.read_bytes()
+    lines = content.split(b"\n")
+    first_line_behind = len(lines[0]) + len(lines[1]) + 2
+    cut = data.draw(st.integers(first_line_behind, len(content)))
+    path.write_bytes(content[:cut])
+    kept = records[: content[:cut].count(b"\n") - 1]
+    again = Journal.open(root, run)
+    where = newest(again.read)
+    again.flush()
+    again.append(reading(99))
+    again.flush()
+    assert newest(again.read) != where, "what is written behind the gap counts on"
+    again.remove()
+    assert where is not None
+    assert where.following is not None
+    assert where.following.records == sum(isinstance(record, Reading) for record in kept)
+    begun = [
+        record.data["step_count"] for record in kept if isinstance(record, Event) and record.kind == "step.started"
+    ]
+    assert where.following.started == max([10, *begun])
+
+
+def test_a_journal_keeps_what_is_behind_its_newest_position_on_disk(tmp_path: Path) -> None:
+    run = new_run()
+    journal = Journal.create(tmp_path, run, "A4", simulated=True)
+    numbers = []
+    for _ in range(3):
+        journal.append(told(HERE))
+        numbers.append(journal.last)
+        for number in range(SEGMENT_RECORDS):
+            journal.append(reading(number))
+            if journal.buffered == 512:
+                journal.flush()
+    journal.flush()
+    journal.append(told(HERE))
+    journal.forget(journal.durable)
+    first = journal.read(0, 1)[0][0]
+    assert numbers[1] < first <= numbers[2], "one that is not on disk yet counts for nothing"
+    assert orjson.loads(journal.read(numbers[2] - 1, 1)[0][1])["kind"] == KIND
+    journal.flush()
+    journal.forget(journal.durable)
+    assert journal.read(0, 1)[0][0] > first
+    journal.remove()
+
+
+def test_the_charter_lies_beside_the_journal_and_goes_with_it(tmp_path: Path) -> None:
+    run = new_run()
+    journal = Journal.create(tmp_path, run, "A4", simulated=True)
+    assert charter.load(journal.folder) is None
+    whole = Charter(header(run), "wang.toml", "cell.toml", "[cell]\n")
+    charter.save(journal.folder, whole)
+    assert charter.load(journal.folder) == whole
+    (journal.folder / "charter.json").write_text('{"header": 1}')
+    assert charter.load(journal.folder) is None
+    journal.append(started(run))
+    journal.close()
+    again = Journal.open(tmp_path, run)
+    again.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_positions_are_told_often_enough_for_one_segment_of_the_journal() -> None:
+    assert position.EVERY < SEGMENT_RECORDS
