@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("startup", "pipeline", "wires", "channels")
+NAMES = ("startup", "pipeline", "wires", "channels", "rehearsal", "terminal")
 
 for name in NAMES:
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *sys.argv[1:]], check=False)

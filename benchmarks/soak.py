@@ -1,4 +1,4 @@
-"""A laboratory left alone: three protocols on four simulated stations for a simulated month, memory and end states watched.
+"""A laboratory left alone: three protocols on four simulated stations for a simulated month, its memory watched.
 
     python -m benchmarks.soak --days 30
 

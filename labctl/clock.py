@@ -223,6 +223,8 @@ class VirtualClock:
     async def sleep_until(self, instant: float, order: int = EARLY) -> None:
         """Sleep until the clock has jumped to `instant`."""
         counted = self.is_participant()
+        if instant <= self._now and counted and self._at_work == 1 and not self._due_now():
+            return  # there is nobody to yield to
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tie += 1
         heapq.heappush(self._sleepers, (max(instant, self._now), order, self._tie, waiter, counted))
@@ -269,6 +271,10 @@ class VirtualClock:
         self._participants.discard(task)
         self._at_work -= 1
         self._jump_if_idle()
+
+    def _due_now(self) -> bool:
+        """Whether anybody sleeps to the present instant."""
+        return bool(self._sleepers) and self._sleepers[0][0] <= self._now
 
     def _jump_if_idle(self) -> None:
         if self._at_work > 0 or self._holds > 0 or self._jumping is not None:

@@ -1,25 +1,30 @@
-"""config.toml: the stations of a laboratory, its bus and its storage, as frozen models; unknown keys are refused."""
+"""config.toml as a whole: the stations with their instruments and limits, as frozen models, and their drivers."""
 
 import difflib
-import os
-import sys
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
-from labctl.errors import ConfigError, Finding, Place
+from labctl.errors import ConfigError, Finding
 from labctl.instrument import Options, Role
-from labctl.protocol.explain import explain
-from labctl.protocol.model import Model, PressureSpan, TemperatureSpan
-from labctl.protocol.source import KeyPath, Source, read
+from labctl.protocol.model import PressureSpan, TemperatureSpan
+from labctl.protocol.source import KeyPath, Source
 from labctl.quantity import Current, Duration, Quantity, Voltage, WordingError
 from labctl.registry import Driver, UnknownDriver, load_driver
+from labctl.settings import LabSettings, read_as
 from labctl.sim.bench import BenchParameters
+from labctl.table import Model
 
 SIMULATED = "sim://"
-FILE_NAME = "config.toml"
+"""Address of a simulator of its own; followed by a name, of one that stations share by its channels."""
+
+
+def is_simulated(address: str) -> bool:
+    """Whether an address is "sim://" or "sim://NAME"."""
+    return address.startswith(SIMULATED)
 
 
 def _ascending(span: tuple[Quantity, Quantity]) -> tuple[Quantity, Quantity]:
@@ -28,42 +33,15 @@ def _ascending(span: tuple[Quantity, Quantity]) -> tuple[Quantity, Quantity]:
     return span
 
 
+def _addressed(address: str) -> str:
+    if is_simulated(address) and not re.fullmatch(r"sim://[A-Za-z0-9_-]*", address):
+        raise WordingError(
+            f'"{address}" is no simulator', 'write "sim://", or a name of letters, digits, _ and - behind'
+        )
+    return address
+
+
 VoltageSpan = Annotated[tuple[Voltage, Voltage], AfterValidator(_ascending)]
-
-
-class LabConfig(Model):
-    """[lab]: names in every topic."""
-
-    site: str = Field("lab", pattern=r"^[A-Za-z0-9_-]+$")
-
-
-class BusConfig(Model):
-    """[bus]: the embedded broker, or any MQTT 3.1.1 broker."""
-
-    broker: str = Field("embedded", pattern=r"^(embedded|mqtt://.+|.+\.json)$")
-    """"embedded", "mqtt://[user:password@]host:port", or the runtime file of a broker with address and password."""
-
-
-class StorageConfig(Model):
-    """[storage]: where database, journal and runtime files are kept; data empty: $XDG_DATA_HOME/labctl."""
-
-    data: str = ""
-    recorder: Literal["inside", "separate"] = "inside"
-    """"separate": `python -m labctl.record` runs as a process of its own, on this machine or another."""
-
-    @property
-    def folder(self) -> Path:
-        """The folder, with ~ and the environment's word for the default; LABCTL_DATA overrides it."""
-        asked = os.environ.get("LABCTL_DATA") or self.data
-        if asked:
-            return Path(asked).expanduser()
-        home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-        return Path(home).expanduser() / "labctl"
-
-    @property
-    def database(self) -> Path:
-        """The database of runs that name no other."""
-        return self.folder / "labctl.db"
 
 
 class InstrumentConfig(Model):
@@ -72,7 +50,7 @@ class InstrumentConfig(Model):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     driver: str
-    address: str = Field(min_length=1)
+    address: Annotated[str, Field(min_length=1), AfterValidator(_addressed)]
     poll: Duration | None = None
 
     @property
@@ -129,11 +107,7 @@ class StationConfig(Model):
             yield "thermostat", Role.THERMOSTAT, self.thermostat
 
 
-class _File(Model):
-    schema_: Literal["1"] = Field(alias="schema")
-    lab: LabConfig = LabConfig()
-    bus: BusConfig = BusConfig()
-    storage: StorageConfig = StorageConfig()
+class _File(LabSettings):
     station: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], StationConfig]
 
 
@@ -149,6 +123,7 @@ class Config:
         self.lab = file.lab
         self.bus = file.bus
         self.storage = file.storage
+        self.tui = file.tui
         self.stations = file.station
         self.drivers = drivers
 
@@ -173,29 +148,13 @@ class Config:
         return self.stations[name]
 
 
-def find() -> Path:
-    """Return the configuration that applies here: LABCTL_CONFIG, then ./config.toml, then the user's, then /etc."""
-    asked = os.environ.get("LABCTL_CONFIG")
-    if asked:
-        return Path(asked)
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
-    places = [Path(FILE_NAME), home / "labctl" / FILE_NAME, Path("/etc/labctl") / FILE_NAME]
-    return next((place for place in places if place.is_file()), places[0])
-
-
 def load(path: Path) -> Config:
     """Read a configuration and the drivers it names; opens nothing.
 
     Raises:
         ConfigError: with every finding of the file.
     """
-    if not path.exists():
-        raise ConfigError((_absent(path),))
-    source = read(path, ConfigError)
-    try:
-        file = _File.model_validate(source.data)
-    except ValidationError as error:
-        raise ConfigError(tuple(explain(error, _File, source))) from None
+    source, file = read_as(_File, path)
     drivers: dict[tuple[str, str], tuple[Driver, Options]] = {}
     wrong: list[Finding] = []
     for station, config in file.station.items():
@@ -209,17 +168,10 @@ def load(path: Path) -> Config:
             if driver is not None:
                 drivers[station, name] = driver
                 wrong.extend(_unfit(source, path_to, instrument, config, role))
+    wrong.extend(_twice_used(source, file, drivers))
     if wrong:
         raise ConfigError(tuple(wrong))
     return Config(source, file, drivers)
-
-
-def _absent(path: Path) -> Finding:
-    """Say where a configuration to begin with is found: in the clone, or with the installed package."""
-    shipped = Path(sys.prefix) / "share" / "labctl" / FILE_NAME
-    example = shipped if shipped.exists() else Path(__file__).parent.parent / FILE_NAME
-    remedy = f"Copy the simulated laboratory {example} here, or name a file with --config."
-    return Finding("file", Place(str(path), 1, 1), "there is no such configuration", remedy)
 
 
 def _driver(
@@ -246,9 +198,31 @@ def _unfit(
     source: Source, path: KeyPath, instrument: InstrumentConfig, station: StationConfig, role: Role
 ) -> Iterator[Finding]:
     """What is right by itself and wrong at this station."""
-    if role is Role.PRESSURE_RIG and instrument.address == SIMULATED and station.simulation.rig.kind == "press":
+    if role is Role.PRESSURE_RIG and is_simulated(instrument.address) and station.simulation.rig.kind == "press":
         reason = "the simulated rig of this station is a press, which no servo turns"
         yield Finding("simulation", source.value((*path, "driver")), reason, 'Leave kind = "press" or the driver out.')
+
+
+def _twice_used(
+    source: Source, file: _File, drivers: dict[tuple[str, str], tuple[Driver, Options]]
+) -> Iterator[Finding]:
+    """Refuse two instruments at one channel, and a shared simulator without channels or of two kinds."""
+    first: dict[str, tuple[str, Driver]] = {}
+    users: dict[tuple[str, int], str] = {}
+    for (station, name), (driver, options) in drivers.items():
+        path = ("station", station, *name.split("."))
+        address = next(each.address for one, _, each in file.station[station].instruments() if one == name)
+        if address == SIMULATED:
+            continue
+        user = f"{station}/{name}"
+        channel: int | None = getattr(options, "channel", None)
+        if channel is not None and (other := users.setdefault((address, channel), user)) != user:
+            reason = f"channel {channel} of {address} is the one of {other}"
+            yield Finding("channel", source.value((*path, "channel")), reason, "Give each its own channel.")
+        other, kind = first.setdefault(address, (user, driver))
+        if other != user and is_simulated(address) and (channel is None or kind.name != driver.name):
+            reason = f"{address} is the {kind.name} of {other}, and a {driver.name} has no channel of it"
+            yield Finding("channel", source.value((*path, "address")), reason, 'Write "sim://", or another name.')
 
 
 def _own_keys(error: ValidationError, driver: Driver, source: Source, path: KeyPath) -> Iterator[Finding]:

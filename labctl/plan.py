@@ -362,21 +362,22 @@ class Plan:
 
     def steps(self) -> Iterator[Step]:
         """Every step of the tree once, in the order of the file."""
-        yield from _steps(self.body)
+        yield from steps_of(self.body)
 
 
-def _steps(nodes: "tuple[Node, ...]") -> Iterator[Step]:
+def steps_of(nodes: "tuple[Node, ...]") -> Iterator[Step]:
+    """Every step of these nodes and of what is in them once, in the order of the file."""
     for node in nodes:
         match node:
             case Step():
                 yield node
             case Loop(body=body, hooks=hooks):
-                yield from _steps(body)
+                yield from steps_of(body)
                 for hook in hooks:
-                    yield from _steps(hook.body)
+                    yield from steps_of(hook.body)
             case ForEach(bodies=bodies):
                 for each in bodies:
-                    yield from _steps(each)
+                    yield from steps_of(each)
             case Branch(body=body, otherwise=otherwise):
-                yield from _steps(body)
-                yield from _steps(otherwise)
+                yield from steps_of(body)
+                yield from steps_of(otherwise)

@@ -90,14 +90,14 @@ def load_driver(name: str) -> Driver:
 
 
 @cache
-def _owners_of_drivers() -> list[str]:
+def owners_of_drivers() -> list[str]:
     """Distributions that contain a top-level package `drivers`; looking through all of them takes a moment."""
     return sorted(set(packages_distributions().get("drivers", [])))
 
 
 def _refuse_two_distributions(found: list[EntryPoint], name: str) -> None:
     """Another distribution with a top-level `drivers` overwrites ours without a word: the code may be anyone's."""
-    owners = _owners_of_drivers()
+    owners = owners_of_drivers()
     if len(owners) > 1:
         raise UnknownDriver(
             f'Two installed distributions both contain a package "drivers": {", ".join(owners)}.',

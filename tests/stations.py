@@ -101,10 +101,15 @@ class Lab:
     ) -> Outcome:
         """Run a plan; `meanwhile` is an async function that runs beside it in lab time."""
         bound = plan_of(plan, self.assembly) if isinstance(plan, str) else plan
+        return await self.execute(
+            Run(bound, self.assembly.station, operator or DeclaredOperator(), self.records.append), meanwhile
+        )
+
+    async def execute(self, run: Run, meanwhile: "Callable[[Lab, Run], object] | None" = None) -> Outcome:
+        """Execute a run that has been made."""
         station = self.assembly.station
         async with asyncio.TaskGroup() as group:
             station.start(group)
-            run = Run(bound, station, operator or DeclaredOperator(), self.records.append)
             beside = None if meanwhile is None else self.clock.spawn(group, meanwhile(self, run), "meanwhile")
             outcome = await run.execute()
             if beside is not None:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from labctl.config import Config, find, load
+from labctl.config import Config, load
 from labctl.errors import ConfigError, RefusedForSafety
 from labctl.lab.abilities import abilities
 from labctl.lab.laboratory import all_simulated
+from labctl.settings import find, load_settings
 from tests.stations import CONFIG
 
 TEXT = CONFIG.read_text()
@@ -64,7 +65,7 @@ def test_a_missing_file_and_a_missing_station(tmp_path: Path) -> None:
     config = load(CONFIG)
     with pytest.raises(ConfigError, match='there is no station "B7"') as caught:
         config.station("B7")
-    assert "Stations here: A1, A2, A3." in str(caught.value)
+    assert "Stations here: A1, A2, A3, A4." in str(caught.value)
 
 
 def test_a_poll_that_is_too_slow_for_the_driver_is_refused(tmp_path: Path) -> None:
@@ -82,6 +83,36 @@ def test_two_rigs_at_one_station_are_refused(tmp_path: Path) -> None:
     rig = TEXT[TEXT.index("[station.A1.pressure_rig.negative]") : TEXT.index("[station.A1.thermostat]")]
     told = refusal(tmp_path, TEXT + "\n" + rig.replace(".negative", ".positive"))
     assert "two pressure rigs at one station are not built yet" in told
+
+
+SHARED = TEXT[TEXT.index("[station.A4.cycler]") :].replace("A4", "B1")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (TEXT + SHARED, "channel 1 of sim://cycler-1 is the one of A4/cycler"),
+        (
+            TEXT.replace("sim://cycler-1", "TCPIP::192.0.2.7::5025::SOCKET")
+            + SHARED.replace("sim://cycler-1", "TCPIP::192.0.2.7::5025::SOCKET"),
+            "channel 1 of TCPIP::192.0.2.7::5025::SOCKET is the one of A4/cycler",
+        ),
+        (
+            TEXT.replace('"sim://"', '"sim://cycler-1"', 1),
+            "sim://cycler-1 is the keithley-2450 of A1/cycler, and a simulated-cycler has no channel of it",
+        ),
+        (TEXT.replace("sim://cycler-1", "sim://cycler 1"), '"sim://cycler 1" is no simulator'),
+    ],
+)
+def test_what_stations_cannot_share_is_refused_at_its_place(tmp_path: Path, text: str, reason: str) -> None:
+    assert f": {reason}" in refusal(tmp_path, text)
+
+
+def test_stations_share_an_instrument_by_its_channels(tmp_path: Path) -> None:
+    text = TEXT + SHARED.replace("channel = 1", "channel = 16")
+    config = load(write(tmp_path, text))
+    assert all_simulated(config, "B1")
+    assert abilities(config, "B1").current == 0.1
 
 
 def test_simulated_and_real_instruments_are_not_mixed(tmp_path: Path) -> None:

@@ -269,7 +269,7 @@ class Keithley2450:
     async def _measure(self) -> tuple[float, float, int]:
         meaning = ("source value", "reading", "source status of eight bits")
         source, measured, status = await self._scpi.ask_numbers(READ, meaning)
-        if status not in range(256):
+        if not (0 <= status < 256 and status.is_integer()):
             raise self._scpi.garbled(READ, f"{source:g},{measured:g},{status:g}", ", ".join(meaning))
         if max(abs(source), abs(measured)) >= OVERFLOW:
             raise OverRange(

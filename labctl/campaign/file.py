@@ -12,9 +12,10 @@ from labctl.errors import Finding, ProtocolError
 from labctl.protocol import check_source
 from labctl.protocol.explain import explain
 from labctl.protocol.load import LoadedCell, in_order
-from labctl.protocol.model import Model, Name
+from labctl.protocol.model import Name
 from labctl.protocol.source import KeyPath, Source, read
 from labctl.quantity import shown
+from labctl.table import Model
 
 MOST_TRIALS = 1000
 

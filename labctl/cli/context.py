@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from labctl.config import Config
+    from labctl.settings import LabSettings
 
 SCHEMA = 1
 WIDE = 200
@@ -28,21 +29,27 @@ class Settings:
     @property
     def config_path(self) -> Path:
         """The configuration file that applies."""
-        from labctl.config import find
+        from labctl.settings import find
 
         return self.config_option or find()
 
     def load_config(self) -> "Config":
-        """Read it."""
+        """Read it, with all stations and their drivers."""
         from labctl.config import load
 
         return load(self.config_path)
 
+    def lab_settings(self) -> "LabSettings":
+        """Read what is not of a station: it takes a moment, and needs no driver."""
+        from labctl.settings import load_settings
+
+        return load_settings(self.config_path)
+
     def data_folder(self) -> Path:
         """The data folder, also where there is no configuration at all."""
-        from labctl.config import StorageConfig
+        from labctl.settings import StorageConfig
 
-        return self.load_config().storage.folder if self.config_path.exists() else StorageConfig().folder
+        return self.lab_settings().storage.folder if self.config_path.exists() else StorageConfig().folder
 
     @property
     def cells_folder(self) -> Path:
@@ -53,7 +60,7 @@ class Settings:
 
     def database(self, option: Path | None) -> Path:
         """The database that was named, or that of the configuration."""
-        return option or self.load_config().storage.database
+        return option or self.lab_settings().storage.database
 
 
 def settings(context: typer.Context) -> Settings:

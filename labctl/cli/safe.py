@@ -74,12 +74,12 @@ async def _by_signal(config: "Config") -> "dict[str, list[str]] | None":
     import signal
 
     from labctl.clock import host_sleep
-    from labctl.daemon.daemon import lock_file
     from labctl.daemon.report import read_report, report_file
     from labctl.errors import LabctlError
     from labctl.filelock import is_locked
+    from labctl.lab.locks import daemon_lock
 
-    lock, report = lock_file(config.storage.folder), report_file(config.storage.folder)
+    lock, report = daemon_lock(config.storage.folder), report_file(config.storage.folder)
     if not is_locked(lock):
         return None
     report.unlink(missing_ok=True)

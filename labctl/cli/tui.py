@@ -23,7 +23,7 @@ def tui(
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise CommandRefused("The dashboard needs a terminal.", "Use `labctl status` or `labctl watch` in a pipe.", 2)
-    keys = settings(context).load_config().tui.keys
+    keys = settings(context).lab_settings().tui.keys
     why = (reason or "labctl tui --control") if control else None
     with_lab(context, lambda lab: Dashboard(lab, reason=why, keys=keys).run_async())
     typer.echo(LEAVING, err=True)

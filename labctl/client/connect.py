@@ -10,7 +10,7 @@ from labctl.bus.base import Bus
 from labctl.bus.client import MqttBus
 from labctl.client.lab import Lab
 from labctl.client.requests import START_IT, NoDaemon
-from labctl.config import Config, find, load
+from labctl.settings import LabSettings, find, load_settings
 
 PATIENCE = 3.0
 """Host seconds in which a daemon is found, or said to be absent."""
@@ -31,7 +31,7 @@ async def connect(
         ConfigError: the configuration is wrong.
         NoDaemon: no daemon of this site is alive.
     """
-    settings = load(config or find())
+    settings = load_settings(config or find())
     bus = MqttBus(_address(settings))
     async with over(bus, settings.lab.site, user=user) as lab:
         service = asyncio.create_task(bus.serve(), name="bus")
@@ -54,7 +54,7 @@ async def over(bus: Bus, site: str, *, user: str | None = None) -> AsyncIterator
         await lab.unsubscribe()
 
 
-def _address(settings: Config) -> Address:
+def _address(settings: LabSettings) -> Address:
     """Return the broker's address: an embedded one has left it in the daemon's runtime file."""
     if settings.bus.broker != "embedded":
         return Address.parse(settings.bus.broker)
@@ -64,7 +64,7 @@ def _address(settings: Config) -> Address:
     return Address.read(file)
 
 
-async def _find_daemon(lab: Lab, bus: Bus, settings: Config, patience: float) -> None:
+async def _find_daemon(lab: Lab, bus: Bus, settings: LabSettings, patience: float) -> None:
     """Wait until a live daemon and all of its stations have been heard, or at least the daemon."""
     with suppress(TimeoutError):
         async with asyncio.timeout(patience):

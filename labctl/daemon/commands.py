@@ -38,7 +38,8 @@ from labctl.bus.topics import Process
 from labctl.clock import host_unix
 from labctl.daemon.answers import answer
 from labctl.daemon.binding import bound, findings
-from labctl.daemon.keeper import Bench, Keeper
+from labctl.daemon.keeper import Keeper
+from labctl.daemon.turn import Bench
 from labctl.errors import Finding, InvalidInput, LabctlError, NotNow, RefusedForSafety
 
 _log = logging.getLogger(__name__)
@@ -164,7 +165,7 @@ class Desk:
             return Started(run=entry.run, station=keeper.station, position=position)
         why: list[str] = []
         for keeper in self._keepers.values():
-            if keeper.current is not None or len(keeper.queue) or keeper.bench is None:
+            if keeper.turn is not None or len(keeper.queue) or keeper.bench is None:
                 why.append(f"{keeper.station} is not free")
                 continue
             try:
@@ -178,7 +179,7 @@ class Desk:
         )
 
     def _control(self, do: str, keeper: Keeper, who: str, why: str) -> Data:
-        if do == "resume" and (keeper.current is None or not keeper.current.run.paused):
+        if do == "resume" and (keeper.turn is None or not keeper.turn.run.paused):
             if not keeper.release():
                 raise NotNow(f"Nothing is paused or held at station {keeper.station}.", "See `labctl status`.")
             keeper.note("command", f"{who} released the queue.", user=who, reason=why, action=do)
@@ -198,14 +199,15 @@ class Desk:
 
     def _change(self, change: Change, who: str, why: str) -> Data:
         keeper = self._keeper(change.target)
-        run, current = keeper.running(), keeper.current
-        assert current is not None
-        start = current.entry.start
+        run, turn = keeper.running(), keeper.turn
+        assert turn is not None
+        start = turn.entry.start
         inputs = {**start.inputs, **change.inputs}
         plan = bound(start.model_copy(update={"inputs": inputs}), keeper.abilities)
         run.revise(plan, who, why)
-        current.plan = plan
-        current.entry = current.entry.model_copy(update={"start": start.model_copy(update={"inputs": inputs})})
+        turn.plan = plan
+        turn.entry = turn.entry.model_copy(update={"start": start.model_copy(update={"inputs": inputs})})
+        keeper.queue.revise(turn.entry)
         return {"inputs": dict(plan.inputs)}
 
     def _acknowledge(self, keeper: Keeper, alarms: tuple[str, ...], who: str, why: str) -> Data:
@@ -221,8 +223,8 @@ class Desk:
         match do:
             case "pause_all":
                 for keeper in self._keepers.values():
-                    if keeper.current is not None and not keeper.current.run.paused:
-                        keeper.current.run.pause(who, why)
+                    if keeper.turn is not None and not keeper.turn.run.paused:
+                        keeper.turn.run.pause(who, why)
                 return Confirmed(stations={name: [] for name in self._keepers})
             case "estop":
                 return Confirmed(stations=await make_all_safe(self._keepers.values(), who, why))
@@ -237,8 +239,8 @@ class Desk:
         """Return the keeper of a station, named itself or by the run that is under way there."""
         if target in self._keepers:
             return self._keepers[target]
-        current = [(keeper, keeper.current) for keeper in self._keepers.values()]
-        running = [keeper for keeper, run in current if run is not None and run.entry.run.startswith(target)]
+        turns = [(keeper, keeper.turn) for keeper in self._keepers.values()]
+        running = [keeper for keeper, turn in turns if turn is not None and turn.entry.run.startswith(target)]
         if len(running) != 1:
             names = ", ".join(self._keepers)
             raise RefusedForSafety(

@@ -17,30 +17,26 @@ from labctl.clock import host_monotonic, host_sleep, host_unix
 from labctl.config import Config
 from labctl.daemon.alarms import AlarmBook
 from labctl.daemon.commands import Desk, make_all_safe
-from labctl.daemon.keeper import Keeper, Laboratory
+from labctl.daemon.keeper import Keeper
 from labctl.daemon.notify import Notifier, Watchdog
 from labctl.daemon.report import SafeReport, report_file, write_report
 from labctl.daemon.state import station_state
+from labctl.daemon.turn import Laboratory
 from labctl.errors import NotNow
-from labctl.filelock import FileLock, make_folder
+from labctl.filelock import FileLock
 from labctl.lab.laboratory import Pace
+from labctl.lab.locks import daemon_lock, hold
 from labctl.lab.recording import journals_of, open_bus, process_of
 from labctl.record.datapath import DataPath, open_data_path
+from labctl.record.health import BYTES_PER_ROW
 
 _log = logging.getLogger(__name__)
 
 STATE_PERIOD = 0.5
 """Host seconds between two looks at what there is to say of a station."""
 LAB_PERIOD = 1.0
-BYTES_PER_ROW = 300.0
-"""Of the database, for the forecast of the disk: 40 columns, of which a third are NULL, and their share of the tree."""
-END_PATIENCE = 10.0
+END_PATIENCE = 60.0
 """Seconds that the runs have for their named end when the daemon is told to go."""
-
-
-def lock_file(folder: Path) -> Path:
-    """Return the lock that a living daemon holds; it also says its process id."""
-    return folder / "run" / "daemon.lock"
 
 
 class Daemon:
@@ -90,8 +86,7 @@ class Daemon:
         alarms = AlarmBook(self._folder / "alarms.json")
         laboratory = Laboratory(config, self._config_path, self._pace, process, self._folder, path, alarms)
         self._keepers = {station: Keeper(laboratory, station) for station in config.stations}
-        for left in path.recover():
-            _log.warning("what run %s left is being delivered", left.run)
+        self._inherit(path)
         desk = Desk(bus, process, self._keepers, config.storage.database)
         async with asyncio.TaskGroup() as group:
             works = [
@@ -115,8 +110,20 @@ class Daemon:
                 for work in works:
                     work.cancel()
 
+    def _inherit(self, path: DataPath) -> None:
+        """Deliver what a dead process left; runs whose program is in an instrument are gone on with."""
+        left, interrupted = path.take_over()
+        for delivery in left:
+            _log.warning("what run %s left is being delivered", delivery.run)
+        at = {each.journal.station: each for each in interrupted}
+        for keeper in self._keepers.values():
+            if keeper.inherit(at.get(keeper.station)):
+                del at[keeper.station]
+        for each in at.values():
+            path.lose(each)
+
     async def _end_runs(self) -> None:
-        running = [keeper.current.run for keeper in self._keepers.values() if keeper.current is not None]
+        running = [keeper.turn.run for keeper in self._keepers.values() if keeper.turn is not None]
         for run in running:
             with suppress(NotNow):  # it is ending already
                 run.stop("daemon", "the daemon was told to end")
@@ -138,7 +145,8 @@ class Daemon:
     async def _announce(self, bus: Bus, station: Station, keeper: Keeper) -> None:
         while True:
             keeper.notice_instruments()
-            self._watchdog.mark(keeper.station)
+            if keeper.progressed():
+                self._watchdog.mark(keeper.station)
             keeper.changed.clear()
             await bus.retain(station.state, station_state(keeper).model_dump_json(by_alias=True).encode())
             with suppress(TimeoutError):
@@ -179,15 +187,13 @@ class Daemon:
         )
 
     def _hold(self) -> FileLock:
-        path = lock_file(self._folder)
-        make_folder(path.parent)
-        lock = FileLock(path, "This laboratory")
+        lock = hold(daemon_lock(self._folder), "This laboratory")
         lock.say(str(os.getpid()))
         return lock
 
 
 def _status(keepers: dict[str, Keeper], path: DataPath) -> str:
-    running = sum(keeper.current is not None for keeper in keepers.values())
+    running = sum(keeper.turn is not None for keeper in keepers.values())
     lost = sum(keeper.bench is None for keeper in keepers.values())
     return f"{running} of {len(keepers)} stations run, {lost} lost, {path.backlog} records wait for the database"
 

@@ -5,29 +5,27 @@ import logging
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from math import inf
-from pathlib import Path
 
 from labctl.api import Start
-from labctl.bus.topics import Process
-from labctl.clock import LabClock, VirtualClock, host_sleep, host_unix
-from labctl.config import Config
-from labctl.daemon.alarms import AlarmBook
+from labctl.clock import VirtualClock, host_sleep, host_unix
 from labctl.daemon.ask import BusOperator
 from labctl.daemon.binding import bound
+from labctl.daemon.continuing import predecessor
 from labctl.daemon.queue import Entry, Queue
+from labctl.daemon.turn import Bench, Laboratory, Turn, begin_turn, go_on, header_at
 from labctl.engine.guard import Trip
 from labctl.engine.run import Outcome, Run
 from labctl.engine.watch import Watch
 from labctl.errors import LabctlError, NotNow, RefusedForSafety, first_of
 from labctl.lab.abilities import abilities
 from labctl.lab.assemble import Assembly
-from labctl.lab.laboratory import Pace, all_simulated, in_lab_time, open_laboratory
-from labctl.lab.recording import Sink, begin, header, of_plan
-from labctl.plan import Limits, Plan, StationAbilities
-from labctl.reading import Event, Record, RunHeader, RunState, Severity
-from labctl.record.datapath import DataPath, Delivery
+from labctl.lab.laboratory import all_simulated, in_lab_time, open_laboratory
+from labctl.lab.recording import Sink, begin
+from labctl.plan import Limits, StationAbilities
+from labctl.program import ProgrammableCycler
+from labctl.reading import Event, Record, RunState, Severity
+from labctl.record.datapath import Interrupted
 
 _log = logging.getLogger(__name__)
 
@@ -37,48 +35,12 @@ PATIENCE_AT_THE_END = 5.0
 """Seconds that the daemon's end waits for the recorder; what is not stored then waits in the journal."""
 
 
-@dataclass(slots=True)
-class Laboratory:
-    """What all keepers of a daemon share."""
-
-    config: Config
-    config_path: Path
-    pace: Pace
-    process: Process
-    folder: Path
-    path: DataPath
-    alarms: AlarmBook
-
-
-@dataclass(slots=True)
-class Bench:
-    """A connected station."""
-
-    assembly: Assembly
-    clock: LabClock
-    watch_header: RunHeader
-    watch_sink: Callable[[Record], None]
-    operator: BusOperator
-    watch: Watch | None = None
-
-
-@dataclass(slots=True)
-class Current:
-    """A run that is under way."""
-
-    entry: Entry
-    plan: Plan
-    run: Run
-    delivery: Delivery
-    began: float = field(default_factory=host_unix)
-
-
 class Keeper:
     """Keeps one station.
 
     Attributes:
         bench: None while the station is not connected; `trouble` says why.
-        current: the run that is under way.
+        turn: the run that is under way.
         last: the run before it, and how it ended.
         held: why the first entry of the queue may not start by itself; empty while it may.
         rows: records taken since the daemon began.
@@ -90,28 +52,42 @@ class Keeper:
         self.station = station
         self.queue = Queue(laboratory.folder / "queue" / f"{station}.json")
         self.abilities: StationAbilities = abilities(laboratory.config, station)
+        self.simulated = laboratory.pace.in_memory or all_simulated(laboratory.config, station)
         self.bench: Bench | None = None
-        self.simulated = lab_is_simulated(laboratory, station)
         self.trouble = "It has not been connected yet."
         self.was_tried = False
-        self.current: Current | None = None
+        self.turn: Turn | None = None
         self.last: tuple[Entry, Outcome] | None = None
         self.held = "it was there when the daemon started" if self.queue else ""
         self.estop = False
         self.rows = 0
         self.changed = asyncio.Event()
+        self._interrupted: Interrupted | None = None
+        self._polls = -1
         self._news = asyncio.Event()
         self._closing: set[asyncio.Task[bool]] = set()
 
-        self._tell_lost()
+    def inherit(self, interrupted: Interrupted | None) -> bool:
+        """Take over what was under way here when the process before this one died.
 
-    def _tell_lost(self) -> None:
-        """Raise an alarm for a run that was under way when the process before this one died."""
-        lost = self.queue.current
-        if lost is not None:
-            sentence = f"{lost.protocol} ({lost.run}) was under way when the daemon died: the run is lost."
-            self._sound("run", sentence, "circuit opened, pressure frozen at the new start", latched=True)
-            self.queue.done()
+        Args:
+            interrupted: whose program may still be in the instrument; None: there is none.
+
+        Returns:
+            Whether the run will be gone on with; else it is lost, and an alarm says so.
+        """
+        entry = self.queue.current
+        if entry is not None and interrupted is not None and interrupted.journal.run == entry.run:
+            self._interrupted = interrupted
+            return True
+        if entry is not None:
+            self._lost(entry, "the daemon died while it was under way")
+        return False
+
+    def _lost(self, entry: Entry, why: str) -> None:
+        sentence = f"{entry.protocol} ({entry.run}) is lost: {why}."
+        self._sound("run", sentence, "circuit opened, pressure frozen", latched=True)
+        self.queue.done()
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -136,11 +112,14 @@ class Keeper:
     async def _live(self) -> None:
         lab = self.laboratory
         async with open_laboratory(lab.config, lab.config_path, self.station, lab.pace) as (assembly, clock):
+            self._expect_program(assembly)
             await in_lab_time(clock, assembly.station.connect())
-            self.bench = bench = self._set_up(assembly, clock)
-            delivery = lab.path.begin(bench.watch_header.run, self.station, simulated=assembly.simulated)
+            operator = BusOperator(clock, simulated=assembly.simulated)
+            self.bench = bench = Bench(assembly, clock, self.abilities, operator)
+            watch = str(uuid.uuid4())
+            delivery = lab.path.begin(watch, self.station, simulated=assembly.simulated)
             bench.watch_sink = self._recording(Sink(delivery, clock))
-            begin(bench.watch_sink, bench.watch_header)
+            begin(bench.watch_sink, header_at(lab, bench, watch, "daemon"))
             self.trouble = ""
             self.changed.set()
             try:
@@ -156,15 +135,19 @@ class Keeper:
                     closing.cancel()
                 await delivery.close(PATIENCE_AT_THE_END)
 
-    def _set_up(self, assembly: Assembly, clock: LabClock) -> Bench:
-        lab, run = self.laboratory, str(uuid.uuid4())
-        seed, nobody = lab.pace.seed, "daemon"
-        watch = header(lab.config, self.station, assembly, clock, run=run, operator=nobody, seed=seed)
-        operator = BusOperator(clock, simulated=assembly.simulated)
-        return Bench(assembly, clock, watch, lambda record: None, operator)
+    def _expect_program(self, assembly: Assembly) -> None:
+        """Tell the cycler before it is connected which program it is to leave alone."""
+        cycler = assembly.station.instruments.cycler
+        if self._interrupted is None or not isinstance(cycler, ProgrammableCycler):
+            return
+        following = self._interrupted.position.following
+        assert following is not None
+        cycler.expect_program(following.token)
 
     async def _work(self, bench: Bench) -> None:
-        """Watch, and run what is queued."""
+        """Go on with what was under way; then watch, and run what is queued."""
+        if self._interrupted is not None:
+            await self._go_on(bench, self._interrupted)
         while True:
             bench.watch = watch = self._watch(bench)
             try:
@@ -175,10 +158,24 @@ class Keeper:
                 await watch.stop()
                 bench.watch = None
             try:
-                await self._conduct(bench, entry)
+                turn = await begin_turn(self.laboratory, bench, entry, self._recording)
             except LabctlError as error:
                 self.queue.done()
                 self._sound("start", f"{entry.protocol} did not start: {error.sentence}", "not started", latched=True)
+            else:
+                await self._conduct(bench, turn)
+
+    async def _go_on(self, bench: Bench, interrupted: Interrupted) -> None:
+        entry, self._interrupted = self.queue.current, None
+        assert entry is not None
+        try:
+            turn = go_on(self.laboratory, bench, entry, interrupted, self._recording)
+        except LabctlError as error:
+            self.laboratory.path.lose(interrupted)
+            await in_lab_time(bench.clock, bench.assembly.station.make_safe(heaters_off=True))
+            self._lost(entry, error.sentence)
+        else:
+            await self._conduct(bench, turn)
 
     def _watch(self, bench: Bench) -> Watch:
         if isinstance(bench.clock, VirtualClock):
@@ -193,30 +190,21 @@ class Keeper:
             return None
         return self.queue.take()
 
-    async def _conduct(self, bench: Bench, entry: Entry) -> None:
-        lab, clock, assembly = self.laboratory, bench.clock, bench.assembly
-        plan = bound(entry.start, self.abilities)
-        delivery = lab.path.begin(entry.run, self.station, simulated=assembly.simulated)
-        sink = self._recording(Sink(delivery, clock))
-        about = header(
-            lab.config, self.station, assembly, clock, run=entry.run, operator=entry.user, seed=lab.pace.seed
-        )
-        start = entry.start
-        begin(sink, of_plan(about, plan, campaign=start.campaign, continues=start.continue_run))
-        await delivery.durable()  # whatever happens from here on, the run is known
+    async def _conduct(self, bench: Bench, turn: Turn) -> None:
+        """Execute a run to its named end."""
+        self.turn = turn
         self.changed.set()
-        self.current = Current(entry, plan, Run(plan, assembly.station, bench.operator, sink), delivery)
-        if isinstance(clock, VirtualClock):
-            clock.speed = lab.pace.speed
+        if isinstance(bench.clock, VirtualClock):
+            bench.clock.speed = self.laboratory.pace.speed
         try:
-            outcome = await self.current.run.execute()
-            self.queue.done()
-            self.last = (entry, outcome)
-            self._after(entry, outcome)
+            outcome = await turn.run.execute()
+            self.last = (turn.entry, outcome)
+            self._after(turn.entry, outcome)
         finally:
-            self.current = None
+            self.turn = None
+            self.queue.done()
             self.changed.set()
-            closing = asyncio.create_task(delivery.close(inf), name=f"closing {entry.run}")
+            closing = asyncio.create_task(turn.delivery.close(inf), name=f"closing {turn.entry.run}")
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
@@ -260,6 +248,11 @@ class Keeper:
         self.laboratory.alarms.sound(self.station, quantity, sentence, Severity.ALARM, action, latched=latched)
         self.changed.set()
 
+    def progressed(self) -> bool:
+        """Whether anything was polled since the last call; a station that is being connected has its own time-outs."""
+        before, self._polls = self._polls, self.bench.assembly.station.polls if self.bench is not None else -1
+        return self.bench is None or self._polls != before
+
     def notice_instruments(self) -> None:
         """Raise an alarm for every instrument that does not answer, and clear it when it answers again."""
         if self.bench is None and not self.was_tried:
@@ -282,14 +275,15 @@ class Keeper:
             RefusedForSafety: an alarm stands that somebody must acknowledge first, or after an emergency stop.
         """
         plan = bound(start, self.abilities)
+        predecessor(self.laboratory.database, start.continue_run, plan)
         self._refuse_while_stopped()
         run, now = str(uuid.uuid4()), host_unix()
         entry = Entry(run=run, user=user, protocol=plan.name, cell=plan.cell.name, queued_unix_second=now, start=start)
-        if not self.queue and self.current is None:
+        if not self.queue and self.turn is None:
             self.held = ""  # whoever starts it at an idle station means this cell, now
         self.queue.add(entry)
         self._wake()
-        return entry, len(self.queue) - (self.current is None and not self.held and self.bench is not None)
+        return entry, len(self.queue) - (self.turn is None and not self.held and self.bench is not None)
 
     def release(self) -> bool:
         """Let the first entry of the queue start; return whether one was held."""
@@ -310,9 +304,9 @@ class Keeper:
 
     def running(self) -> Run:
         """Return the run that is under way; raises RefusedForSafety where there is none."""
-        if self.current is None:
+        if self.turn is None:
             raise RefusedForSafety(f"Nothing runs at station {self.station}.", "See `labctl status`.")
-        return self.current.run
+        return self.turn.run
 
     def note(self, event_kind: str, message: str, **data: object) -> None:
         """Record what somebody did, in the run that is under way or in the watch."""
@@ -327,8 +321,8 @@ class Keeper:
         self.estop = True
         if self.bench is None:
             return [f"{self.station} is not connected: {self.trouble}"]
-        if self.current is not None:
-            run = self.current.run
+        if self.turn is not None:
+            run = self.turn.run
             with suppress(NotNow):  # it is ending already
                 run.stop(user, reason)
             while run.outcome is None:
@@ -359,11 +353,6 @@ class Keeper:
                 f"Station {self.station} stands in alarm: {alarm.sentence}",
                 f'Find the cause, then `labctl ack {self.station} --reason "…"`.',
             )
-
-
-def lab_is_simulated(laboratory: Laboratory, station: str) -> bool:
-    """Whether what a station will tell comes from simulators."""
-    return laboratory.pace.in_memory or all_simulated(laboratory.config, station)
 
 
 def station_limits(able: StationAbilities) -> Limits:

@@ -85,6 +85,11 @@ class Queue:
         self._save()
         return self.current
 
+    def revise(self, entry: Entry) -> None:
+        """Keep the entry whose turn it is as it was revised."""
+        self.current = entry
+        self._save()
+
     def done(self) -> None:
         """Note that the turn of the present entry is over."""
         self.current = None

@@ -9,7 +9,7 @@ from labctl.reading import RunState
 
 def station_state(keeper: Keeper) -> StationState:
     """Return the state of a station now."""
-    lab, bench, current = keeper.laboratory, keeper.bench, keeper.current
+    lab, bench, turn = keeper.laboratory, keeper.bench, keeper.turn
     word, why = _word(keeper)
     common = {
         "station": keeper.station,
@@ -22,7 +22,7 @@ def station_state(keeper: Keeper) -> StationState:
     }
     if bench is None:
         return StationState(**common, simulated=keeper.simulated, lab_unix_second=host_unix())
-    run, clock = None if current is None else current.run, bench.clock
+    run, clock = None if turn is None else turn.run, bench.clock
     limits = station_limits(keeper.abilities) if run is None else limits_of(run)
     return StationState(
         **common,
@@ -30,7 +30,7 @@ def station_state(keeper: Keeper) -> StationState:
         speed=clock.speed if isinstance(clock, VirtualClock) else 1.0,
         lab_unix_second=clock.unix(),
         values=measured(bench.assembly, clock, limits, run),
-        run=None if current is None else run_status(current.run, current.entry.run, current.entry.user, current.began),
+        run=None if turn is None else run_status(turn.run, turn.entry.run, turn.entry.user, turn.began),
         asked=bench.operator.asked,
         instruments=instruments(lab.config, bench.assembly),
     )
@@ -47,9 +47,9 @@ def _word(keeper: Keeper) -> tuple[Word, str]:
         return Word.ALARM, latched.sentence
     if "cycler" in keeper.bench.assembly.station.failing:
         return Word.LOST, keeper.bench.assembly.station.failing["cycler"]
-    if keeper.current is not None:
+    if keeper.turn is not None:
         asked = keeper.bench.operator.asked
-        return word_of_run(keeper.current.run, asked=asked is not None), "" if asked is None else asked.text
+        return word_of_run(keeper.turn.run, asked=asked is not None), "" if asked is None else asked.text
     if keeper.held and keeper.queue:
         return Word.READY, f"The next run waits for `labctl resume {keeper.station}`: {keeper.held}."
     if keeper.last is not None and keeper.last[1].state is RunState.COMPLETED:

@@ -53,15 +53,24 @@ class Run:
 
     Args:
         sink: takes each record in order; it never blocks.
+        first_cycle: cycles that the cell has done already, where its numbers go on.
         resume: where another process was in this plan, in a program that the cycler was told to go on with. The run
             goes on from there, or ends as LOST.
     """
 
     def __init__(
-        self, plan: Plan, station: Station, operator: Operator, sink: Sink, resume: Position | None = None
+        self,
+        plan: Plan,
+        station: Station,
+        operator: Operator,
+        sink: Sink,
+        resume: Position | None = None,
+        first_cycle: int = 0,
     ) -> None:
         now, clock, board = station.clock.now(), station.clock, station.board
-        self.progress = Progress(cycles=cycles_of(plan.body), steps=sum(1 for _ in plan.steps()))
+        self.progress = Progress(
+            first_cycle=first_cycle, cycles=cycles_of(plan.body), steps=sum(1 for _ in plan.steps())
+        )
         self.ledger = Ledger(now)
         self.forecast = Forecast(plan)
         self.outcome: Outcome | None = None
@@ -71,7 +80,7 @@ class Run:
         self._in_force = PlanInForce(plan)
         self._words = Words(clock)
         self._guard = Guard(plan.limits, board, self.ledger, self._needed(), now)
-        self._view = View(board, self.ledger, lambda: self.progress.cycle)
+        self._view = View(board, self.ledger, lambda: self.progress.number)
         self._trip: Trip | None = None
         self._stop: str | None = None
         """The sentence with which the operator's stop ends the run."""
@@ -139,7 +148,8 @@ class Run:
             return
         self.ledger.start_time = now - (self._clock.unix() - following.began_unix) - following.began
         self.ledger.recount(following.counts, following.counts, CellReading(None, 0.0, False, None), now)
-        self.progress.cycle, self.progress.step_count = following.cycle, following.started
+        self.progress.cycle = max(0, following.cycle - self.progress.first_cycle)
+        self.progress.step_count = following.started
 
     def _needed(self) -> tuple[str, ...]:
         """Gauges whose silence trips: all that gave a value at the start and that mean something here."""

@@ -61,6 +61,7 @@ class Station:
 
     Attributes:
         board: what they measured last.
+        polls: so far, whether they measured anything or not: a station that lives has ever more.
         failing: by name, instruments that do not answer now, with the reason as a sentence.
     """
 
@@ -72,6 +73,7 @@ class Station:
         self.identities: dict[str, Identity] = {}
         self.forget_run()
         self.failing: dict[str, str] = {}
+        self.polls = 0
         self._pollers: list[asyncio.Task[None]] = []
         self._lay_out_board()
 
@@ -136,6 +138,7 @@ class Station:
         clock, polls = self.clock, 0
         while True:
             measured = await self._try(name, read)
+            self.polls += 1
             self._on_poll(name if measured else None, clock.now())
             if ticks and measured:
                 await clock.sleep_until(clock.now(), LATE)

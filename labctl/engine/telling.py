@@ -49,7 +49,7 @@ class Teller:
         if reading is not None:
             step_id = progress.step.id if progress.step is not None else 0
             now = self._clock.now()
-            self._sink(self._rows.row(reading, now, self._when(), progress.cycle, progress.step_count, step_id))
+            self._sink(self._rows.row(reading, now, self._when(), progress.number, progress.step_count, step_id))
 
     @contextmanager
     def at(self, when: When, reading: CellReading) -> Iterator[None]:
@@ -77,7 +77,7 @@ class Teller:
 
     def step_announced(self, step_id: int, name: str, verb: str) -> None:
         """Tell that the next executed step begins; its rows come when it `opened`."""
-        count, cycle = self._progress.step_count + 1, self._progress.cycle
+        count, cycle = self._progress.step_count + 1, self._progress.number
         self.event("step.started", name, step_count=count, step_id=step_id, name=name, verb=verb, cycle_count=cycle)
 
     def step_opened(self, name: str) -> None:

@@ -93,7 +93,7 @@ class Transcript:
         self.note(
             replace(
                 self._following,
-                cycle=self._progress.cycle,
+                cycle=self._progress.number,
                 counts=self._counts(record),
                 records=record.number,
                 started=began,

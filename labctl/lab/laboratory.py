@@ -11,8 +11,8 @@ from labctl.clock import LabClock, RealClock, VirtualClock, host_unix
 from labctl.config import Config, is_simulated
 from labctl.engine.station import to_the_end
 from labctl.errors import RefusedForSafety
-from labctl.filelock import FileLock, make_folder
 from labctl.lab.assemble import Assembly, assemble, memory_links, wired_links
+from labctl.lab.locks import hold, station_lock
 from labctl.lab.simulators import controlling, simulated_addresses, simulators
 
 
@@ -46,7 +46,7 @@ async def open_laboratory(
             make, _ = memory_links(config, station, clock, pace.seed)
         elif all_simulated(config, station):
             folder = config.storage.folder
-            stack.callback(_hold_station(folder, station).release)
+            stack.callback(hold(station_lock(folder, station), f"Station {station}").release)
             served = await stack.enter_async_context(simulators(config_path, [station], pace.seed, folder))
             controller = await stack.enter_async_context(controlling(served[station]))
             clock = VirtualClock(host_unix(), pace.speed)
@@ -58,19 +58,13 @@ async def open_laboratory(
                     f"Station {station} has real instruments, whose time cannot be hurried.",
                     "Leave --speed out, or use --simulate.",
                 )
-            stack.callback(_hold_station(config.storage.folder, station).release)
+            folder = config.storage.folder
+            stack.callback(hold(station_lock(folder, station), f"Station {station}").release)
             clock = RealClock()
             make = wired_links(station, clock, {}, simulated_addresses(config.storage.folder))
         assembly = assemble(config, station, clock, make)
         stack.push_async_callback(assembly.close)
         yield assembly, clock
-
-
-def _hold_station(folder: Path, station: str) -> FileLock:
-    """Refuse a second process on the same station: two would give its instruments contrary commands."""
-    lock = folder / "run" / f"station-{station}.lock"
-    make_folder(lock.parent)
-    return FileLock(lock, f"Station {station}")
 
 
 def all_simulated(config: Config, station: str) -> bool:

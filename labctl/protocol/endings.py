@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, Field, PlainValidator
 from labctl.plan import Then
 from labctl.protocol import condition
 from labctl.protocol.condition import Condition
-from labctl.protocol.model import Model
 from labctl.quantity import Duration, WordingError, shown
+from labctl.table import Model
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from labctl.errors import Finding
-from labctl.protocol.model import Model
 from labctl.protocol.source import KeyPath, Source
 from labctl.protocol.verbs import CLASSES, UNBUILT_VERBS
 from labctl.quantity import WordingError, shown
+from labctl.table import Model
 
 UNBUILT_KEYS = ("define", "tag", "starts", "vs", "by", "stack")
 """Keys of the language that this version refuses by name."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StrictInt
+from pydantic import AfterValidator, AliasChoices, AwareDatetime, Field, StrictInt
 
 from labctl.quantity import (
     Dimension,
@@ -17,6 +17,7 @@ from labctl.quantity import (
     WordingError,
     Written,
 )
+from labctl.table import Model
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f{}]+$")]
 
@@ -47,12 +48,6 @@ def _ascending(span: tuple[Quantity, Quantity]) -> tuple[Quantity, Quantity]:
 VoltageSpan = Annotated[tuple[AnyVoltage, AnyVoltage], AfterValidator(_ascending)]
 TemperatureSpan = Annotated[tuple[Temperature, Temperature], AfterValidator(_ascending)]
 PressureSpan = Annotated[tuple[Pressure, Pressure], AfterValidator(_ascending)]
-
-
-class Model(BaseModel):
-    """Base of every table: unknown keys are refused, nothing changes afterwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Head(Model):

@@ -24,13 +24,13 @@ from labctl.protocol.model import (
     Head,
     Input,
     Magnitude,
-    Model,
     Name,
     Record,
     RunLimits,
     SignedCurrent,
 )
 from labctl.quantity import Dimension, Duration, Pressure, Quantity, Temperature, WordingError, Written
+from labctl.table import Model
 
 MAX_PASSES = 1_000_000
 

@@ -220,7 +220,7 @@ class DataPath:
 
     @property
     def trouble(self) -> str:
-        """Why nothing is being stored now, as a sentence; empty while it is, or while a recorder elsewhere has to say."""
+        """Why nothing is being stored now, as a sentence; empty while it is, or a recorder elsewhere has to say."""
         if self._bus.trouble:
             return self._bus.trouble
         return "" if self._recorder is None else self._recorder.trouble

@@ -5,7 +5,8 @@ the exchange, then hands the bytes over. Nothing here sleeps, reads a clock or d
 """
 
 import math
-from typing import Annotated, Any, Protocol, Self
+from collections.abc import Iterable
+from typing import Annotated, Any, Protocol, Self, runtime_checkable
 
 from pydantic import Discriminator, Tag
 
@@ -19,7 +20,8 @@ from labctl.sim.sensor import Sensor
 COUPLING_PERIOD = 10.0
 """Seconds between the instants at which pressure and temperature act back on the cell, and force on creep.
 
-They are multiples of the period in lab time, so that it does not matter in which pieces a bench is advanced.
+They are multiples of the period in lab time, so that it does not matter in which pieces a bench is advanced. While
+neither rig nor room can change, as under a press at ambient temperature, there are none.
 """
 
 
@@ -48,6 +50,23 @@ class SimulatedInstrument(Protocol):
 
     def reset_line(self) -> None:
         """Forget a half-received command: a client has (re)connected."""
+
+
+@runtime_checkable
+class ChannelSimulator(SimulatedInstrument, Protocol):
+    """One channel of an instrument that has several behind one address; each request names its channel.
+
+    Attributes:
+        channel: its number, as requests name it.
+    """
+
+    channel: int
+
+    def requests(self, buffer: bytearray) -> Iterable[tuple[int | None, bytes]]:
+        """Take the whole requests from the front of a client's buffer, each with the channel it names (None: none)."""
+
+    def answer(self, request: bytes) -> bytes:
+        """Answer one request at the bench's present time, also one that names another channel or none."""
 
 
 SimulatorFactory = Any
@@ -87,7 +106,6 @@ class Bench:
         self.rig = rig
         self.room = room
         self._parts: list[Part] = []
-        self._next_coupling = COUPLING_PERIOD
         self._couple()
 
     @classmethod
@@ -130,7 +148,8 @@ class Bench:
         if time < self.time:
             raise ValueError(f"lab time runs forward: the bench is at {self.time!r} s and was asked for {time!r} s")
         while self.time < time:
-            instant = min(time, self._next_coupling)
+            coupling = self._next_coupling()
+            instant = min(time, coupling)
             for part in self._parts:
                 instant = min(instant, part.next_event())
             # A part whose event is due now acts without time passing.
@@ -143,9 +162,13 @@ class Bench:
                 part.advance_to(instant)
                 if part.next_event() <= instant:
                     raise RuntimeError(f"{part!r} stands still at its event of {instant!r} s: time could never pass it")
-            if instant == self._next_coupling:
-                self._next_coupling = (math.floor(instant / COUPLING_PERIOD) + 1) * COUPLING_PERIOD
+            if instant == coupling:
                 self._couple()
+
+    def _next_coupling(self) -> float:
+        if self.rig.still and self.room.still:
+            return math.inf
+        return (math.floor(self.time / COUPLING_PERIOD) + 1) * COUPLING_PERIOD
 
     def _couple(self) -> None:
         self.rig.settle()

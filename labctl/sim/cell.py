@@ -6,14 +6,19 @@ pressure, temperature or fault. Positive current charges.
 """
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
+from labctl.sim.counts import Counts
 from labctl.sim.material import Material
 from labctl.sim.parameters import CellParameters
-from labctl.sim.segment import Blocked, Bounds, Driven, Steady, Stretch
+from labctl.sim.segment import Blocked, Bounds, Driven, Steady, Stretch, root
 from labctl.sim.source import CurrentSource, Open, Source, VoltageSource
 
 __all__ = ["Cell", "CellParameters", "CurrentSource", "Open", "Source", "VoltageSource"]
+
+Quantity = Literal["voltage", "current", "power", "capacity", "energy"]
+"""At the terminals: V, A, W; net C and J since assembly. Positive charges."""
 
 
 class Cell:
@@ -21,11 +26,14 @@ class Cell:
 
     Attributes:
         time: lab time in s that the state belongs to.
+        stretches: how many closed forms have held so far; what was foreseen under one does not hold under the next.
     """
 
     def __init__(self, parameters: CellParameters) -> None:
         self.parameters = parameters
         self.time = 0.0
+        self.stretches = 0
+        self._counts = Counts()
         self._source: Source = Open()
         self._state = parameters.initial_state
         self._slow = 0.0
@@ -33,6 +41,7 @@ class Cell:
         self._short = math.inf
         self._broken = False
         self._direction = 1
+        self._conditions: tuple[float, float, float] | None = None
         self._charged_state = self._state
         self._regime: Literal["current", "voltage"] = "current"
         self._level = 0.0
@@ -65,21 +74,35 @@ class Cell:
                     return math.copysign(limit, current) if current else 0.0
                 case Open():
                     return 0.0
-        if self._regime == "voltage":
-            return self._level
-        state, slow, current = self._now()
-        if math.isfinite(self._short):
-            return (self._level - current) * self._short
-        return self._circuit.voltage(state, slow, current)
+        return self._voltage_at(self.time - self._began)
 
     @property
     def current(self) -> float:
         """True current through the instrument's terminals, A; positive charges."""
-        if self._broken:
-            return 0.0
-        if self._regime == "current":
-            return self._level
-        return self._now()[2] + self._level / self._short
+        return 0.0 if self._broken else self._current_at(self.time - self._began)
+
+    @property
+    def counts(self) -> Counts:
+        """What has passed the terminals since assembly."""
+        elapsed = self.time - self._began
+        return self._counted(elapsed, self._stretch.at(elapsed)[0])
+
+    def when(self, quantity: Quantity, excess: Callable[[float], float]) -> float:
+        """Return the lab time at which `excess` of a quantity reaches 0 from below; now where it is not below.
+
+        inf where that does not happen under the present closed form, that is before `next_event`.
+        """
+        value = self._function(quantity)
+        before = self.time - self._began
+        if excess(value(before)) >= 0.0:
+            return self.time
+        for end in self._stretch.monotone():
+            if end <= before:
+                continue
+            if excess(value(end)) >= 0.0:
+                return self._began + root(lambda elapsed: excess(value(elapsed)), before, end)
+            before = end
+        return math.inf
 
     @property
     def limiting(self) -> Literal["current", "voltage"] | None:
@@ -118,6 +141,10 @@ class Cell:
 
     def set_conditions(self, *, negative_pressure: float, positive_pressure: float, temperature: float) -> None:
         """Put the cell under pressures (Pa) and at a temperature (°C) from now on."""
+        conditions = (negative_pressure, positive_pressure, temperature)
+        if conditions == self._conditions:
+            return  # the closed form that holds goes on holding
+        self._conditions = conditions
         self._finish(self.time)
         self._material.put_under(negative_pressure, positive_pressure, temperature)
         self._replan()
@@ -156,6 +183,10 @@ class Cell:
         """Return the lab time up to which the present closed form holds."""
         return self._began + self._stretch.duration
 
+    def next_switch(self) -> float:
+        """Return the lab time at which its source goes over to the other of its bounds; inf: not known yet."""
+        return self.next_event() if self._stretch.bound else math.inf
+
     def advance_to(self, time: float) -> None:
         """Bring the cell to a lab time (s), over any number of events; where one stops on the way changes nothing."""
         while time >= (event := self._began + self._stretch.duration):
@@ -167,6 +198,49 @@ class Cell:
     def _now(self) -> tuple[float, float, float]:
         return self._stretch.at(self.time - self._began)
 
+    def _function(self, quantity: Quantity) -> Callable[[float], float]:
+        """Return a quantity at the terminals as a function of the time since the present stretch began."""
+        if self._broken:
+            voltage = self.voltage
+            return lambda _: voltage if quantity == "voltage" else 0.0
+        match quantity:
+            case "voltage":
+                return self._voltage_at
+            case "current":
+                return self._current_at
+            case "power":
+                return lambda elapsed: self._voltage_at(elapsed) * self._current_at(elapsed)
+            case "capacity":
+                return lambda elapsed: self._counted(elapsed, self._stretch.at(elapsed)[0]).charge
+            case "energy":
+                return lambda elapsed: self._counted(elapsed, self._stretch.at(elapsed)[0]).energy
+
+    def _voltage_at(self, elapsed: float) -> float:
+        if self._regime == "voltage":
+            return self._level
+        state, slow, current = self._stretch.at(elapsed)
+        if math.isfinite(self._short):
+            return (self._level - current) * self._short
+        return self._circuit.voltage(state, slow, current)
+
+    def _current_at(self, elapsed: float) -> float:
+        if self._regime == "current":
+            return self._level
+        return self._stretch.at(elapsed)[2] + self._level / self._short
+
+    def _counted(self, elapsed: float, state: float) -> Counts:
+        """Return the counts at a time of the present stretch, and the state then."""
+        if self._broken or not elapsed:
+            return self._counts
+        if self._regime == "voltage":
+            charge = self._passed(state) + self._level / self._short * elapsed
+            return self._counts.plus(charge, self._level * charge)
+        charge = self._level * elapsed
+        if math.isfinite(self._short):
+            return self._counts.plus(charge, self._level * self._short * (charge - self._passed(state)))
+        assert isinstance(self._stretch, Steady)
+        return self._counts.plus(charge, self._level * self._stretch.area(elapsed)) if charge else self._counts
+
     def _passed(self, state: float) -> float:
         """Return the charge since the present stretch began, C; within one the current keeps its sign."""
         return (state - self._state) / self._circuit.gain(-1 if state < self._state else 1)
@@ -174,6 +248,7 @@ class Cell:
     def _finish(self, time: float) -> None:
         """Make an instant of the present stretch the state that the next one starts from."""
         state, slow, _ = self._stretch.at(time - self._began)
+        self._counts = self._counted(time - self._began, state)
         charge = self._passed(state)
         self._plated += charge
         if charge > 0.0:
@@ -191,6 +266,7 @@ class Cell:
 
     def _begin(self) -> None:
         """Find the closed form that holds from here on."""
+        self.stretches += 1
         if self._material.pierced and math.isinf(self._short):
             self._short = self.parameters.short_resistance
             self._choose_regime()

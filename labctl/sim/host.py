@@ -1,5 +1,8 @@
 """The host: serves the simulated instruments of one bench on TCP and pseudo-terminals, for anyone's client.
 
+A process has one for each of its stations. An instrument whose channels belong to several stations is served by one of
+their hosts; each request then goes to the host of its channel.
+
 Lab time runs with the host's clock until a controller connects to the control port; from then on the controller says
 what time it is, and the wires of one station stay in step with the engine that drives them. When the controller is
 gone, time runs on by itself from where it was: a simulator whose daemon died keeps living, as an instrument would.
@@ -9,14 +12,16 @@ import asyncio
 import math
 import os
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Self
 
 from labctl.clock import host_monotonic, host_sleep
 from labctl.errors import LabctlError
 from labctl.link.memory import Late
-from labctl.sim.bench import Bench, SimulatedInstrument
+from labctl.sim.bench import Bench, ChannelSimulator, SimulatedInstrument
+from labctl.sim.mainframe import Answer, MainframeClient, Seat
 
 TICK = 0.05
 """Host seconds between two looks at what moves by itself while nobody asks."""
@@ -68,18 +73,32 @@ class Host:
         """Serve an instrument at "tcp://127.0.0.1:0" (port 0: any free one) or "pty"; return its address."""
         if listen == "pty":
             return self._serve_pty(simulator)
-        host, port = await self._listen(listen, lambda: _TcpPeer(self, simulator))
-        return f"TCPIP::{host}::{port}::SOCKET"
+        if isinstance(simulator, ChannelSimulator):
+            return await self.serve_mainframe({simulator.channel: self.seat(simulator)}, listen)
+
+        def peer() -> _TcpPeer:
+            simulator.reset_line()
+            return _TcpPeer(self.clients, partial(self.exchange, simulator.receive))
+
+        return _socket(*await self._listen(listen, peer))
+
+    async def serve_mainframe(self, seats: Mapping[int, Seat], listen: str) -> str:
+        """Serve channels, which may be seats at other hosts, at one TCP address; return it."""
+        return _socket(*await self._listen(listen, lambda: _TcpPeer(self.clients, MainframeClient(seats).exchange)))
+
+    def seat(self, simulator: ChannelSimulator) -> Seat:
+        """Return the place that a channel of this host's bench takes in a mainframe."""
+        return Seat(self.exchange, simulator)
 
     async def control(self, listen: str = "tcp://127.0.0.1:0") -> str:
         """Serve the control port: lines with a lab time in seconds, each answered when the bench has reached it."""
         host, port = await self._listen(listen, lambda: _Controller(self))
         return f"{host}:{port}"
 
-    def exchange(self, simulator: SimulatedInstrument, data: bytes, answer: Callable[[bytes], None]) -> None:
-        """Bring the bench to now, hand the bytes over, and answer, late where the simulator says so."""
+    def exchange(self, receive: Callable[[bytes], bytes], data: bytes, answer: Answer) -> None:
+        """Bring the bench to now, hand the bytes to a simulator, and answer, late where it says so."""
         self._to_now()
-        reply = simulator.receive(data)
+        reply = receive(data)
         if isinstance(reply, Late):
             task = asyncio.create_task(_answer_late(reply, answer), name="late reply")
             self._tasks.add(task)
@@ -132,7 +151,7 @@ class Host:
 
         def readable() -> None:
             with suppress(BlockingIOError):
-                self.exchange(simulator, os.read(master, 4096), lambda reply: _write_all(master, reply))
+                self.exchange(simulator.receive, os.read(master, 4096), lambda reply: _write_all(master, reply))
 
         asyncio.get_running_loop().add_reader(master, readable)
         simulator.reset_line()
@@ -142,24 +161,23 @@ class Host:
 class _TcpPeer(asyncio.Protocol):
     """One client of one instrument."""
 
-    def __init__(self, host: Host, simulator: SimulatedInstrument) -> None:
-        self._host = host
-        self._simulator = simulator
+    def __init__(self, clients: set[asyncio.Transport], exchange: Callable[[bytes, Answer], None]) -> None:
+        self._clients = clients
+        self._exchange = exchange
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._host.clients.add(transport)
-        self._simulator.reset_line()
+        self._clients.add(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._transport is not None:
-            self._host.clients.discard(self._transport)
+            self._clients.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         if self._transport is not None:
-            self._host.exchange(self._simulator, data, self._transport.write)
+            self._exchange(data, self._transport.write)
 
 
 class _Controller(asyncio.Protocol):
@@ -194,6 +212,10 @@ class _Controller(asyncio.Protocol):
             self._transport.write(b"%.9f\n" % self._host.time)
         if len(self._buffer) > LONGEST_LINE:
             self._transport.close()
+
+
+def _socket(host: str, port: int) -> str:
+    return f"TCPIP::{host}::{port}::SOCKET"
 
 
 def _lab_time(line: bytes) -> float:

@@ -81,6 +81,8 @@ class Rig(Protocol):
 
     area: float
     """m² of the bore, which turns force into pressure."""
+    still: bool
+    """Whether no force can change, whatever the cell does."""
 
     @property
     def angle(self) -> float:
@@ -106,6 +108,7 @@ class Press:
     """A hydraulic press: a force, no screw."""
 
     angle = 0.0
+    still = True
 
     def __init__(self, parameters: PressParameters) -> None:
         self._force = parameters.force
@@ -138,6 +141,8 @@ class ScrewRig:
         seed: of the bench; decides the torque coefficient of each tightening.
         growth: thickness of the cell now.
     """
+
+    still = False
 
     def __init__(self, parameters: RigParameters, seed: int, growth: Growth) -> None:
         self._parameters = parameters

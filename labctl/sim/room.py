@@ -94,6 +94,12 @@ class Room:
         return self._stretch.cell_at(self._time)
 
     @property
+    def still(self) -> bool:
+        """Whether bath and cell are at ambient temperature and nobody asks for another."""
+        ambient = self._parameters.ambient
+        return self._setpoint is None and self.bath == self.cell == ambient
+
+    @property
     def heater_power(self) -> float:
         """Present heating (positive) or cooling power, W."""
         return self._power(self.bath)

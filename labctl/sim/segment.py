@@ -7,7 +7,7 @@ its start, so that the instants that were asked for change nothing.
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,6 +43,9 @@ class Stretch(Protocol):
     def at(self, elapsed: float) -> tuple[float, float, float]:
         """Return state, slow voltage and current so many seconds after its start."""
 
+    def monotone(self) -> Sequence[float]:
+        """Return the ends of the parts, in s after its start, in each of which voltage and current have one sense."""
+
 
 class Steady:
     """Constant current; also no current at all. Spans many knots of the open-circuit voltage."""
@@ -70,6 +73,40 @@ class Steady:
         slow = self._final + (self._slow - self._final) * math.exp(-elapsed / self._circuit.slow_time)
         return self._start + self._gain * self._current * elapsed, slow, self._current
 
+    def monotone(self) -> Sequence[float]:
+        """Return the knots, and where in between the falling back of the slow voltage outweighs the current."""
+        direction = -1 if self._current < 0.0 else 1
+        if self._current == 0.0 or direction * (self._final - self._slow) >= 0.0:
+            return (self.duration,)
+        knots = self._knots(direction)
+        curve, slow_time = self._circuit.branch(direction), self._circuit.slow_time
+        first = curve.interval(self._start, direction)
+        fall = direction * (self._slow - self._final) / slow_time
+        turns: list[float] = []
+        for k, knot in enumerate(knots):
+            rise = (
+                curve.slopes[min(max(first + direction * k, 0), curve.intervals - 1)] * self._gain * abs(self._current)
+            )
+            turn = slow_time * math.log(fall / rise) if rise > 0.0 else math.inf
+            if (turns[-1] if turns else 0.0) < turn < knot:
+                turns.append(turn)
+            turns.append(knot)
+        return turns
+
+    def area(self, elapsed: float) -> float:
+        """Return the integral of the terminal voltage since its start, V·s."""
+        circuit, rate = self._circuit, self._gain * self._current
+        curve = circuit.branch(-1 if rate < 0.0 else 1)
+        if rate:
+            open_circuit = (curve.area(self._start + rate * elapsed) - curve.area(self._start)) / rate
+        else:
+            open_circuit = curve(self._start) * elapsed
+        slow = self._final * elapsed - (self._slow - self._final) * circuit.slow_time * math.expm1(
+            -elapsed / circuit.slow_time
+        )
+        ohmic = circuit.resistance * self._current + circuit.overpotential(self._current)
+        return open_circuit + slow + ohmic * elapsed
+
     def _voltage(self, elapsed: float) -> float:
         return self._circuit.voltage(*self.at(elapsed))
 
@@ -83,16 +120,17 @@ class Steady:
             return direction * (self._voltage(elapsed) - limit)
 
         monotone = direction * (self._final - self._slow) >= 0.0
-        instants = self._knots(direction)
         if monotone:
             if excess(0.0) >= 0.0:
                 self.duration, self.bound = 0.0, direction
                 return
-            if excess(instants[-1]) < 0.0:
+            if excess(self.duration) < 0.0:
                 return
+            instants = self._knots(direction)
             met = bisect_left(instants, 0.0, key=excess)
         else:
             # The slow voltage still falls back: the terminals may start on the limit, leave it and come again.
+            instants = self._knots(direction)
             instants = [self._dip(direction, instants[0]), *instants]
             met = next((k for k, t in enumerate(instants) if excess(t) >= 0.0), -1)
             if met < 0:
@@ -215,6 +253,10 @@ class Driven:
                 return
             before = turn
 
+    def monotone(self) -> Sequence[float]:
+        """Return where the current turns, and the end."""
+        return [*(turn for turn in self._turns() if turn < self.duration), self.duration]
+
     def _turns(self) -> tuple[float, ...]:
         """Return the ends of the monotone parts of the current."""
         if self._a and self._b and self._lazy:
@@ -255,6 +297,8 @@ def root(function: Callable[[float], float], low: float, high: float) -> float:
     below, above = function(low), function(high)
     if below == 0.0 or low >= high:
         return low
+    if above == 0.0:
+        return high
     rising, kept, last = above > 0.0, 0, low
     for _ in range(100):
         guess = low - below * (high - low) / (above - below)

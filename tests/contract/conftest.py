@@ -7,9 +7,11 @@ from tests.contract.stand import DRIVERS, Stand
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give a test its drivers: those of its module's ROLE, or all; and each operation of their role."""
-    role = getattr(metafunc.module, "ROLE", None)
+    """Give a test its drivers: all, those of its module's ROLE, of them those with PROGRAMS; and each operation."""
+    role, programs = getattr(metafunc.module, "ROLE", None), hasattr(metafunc.module, "PROGRAMS")
     names = [name for name, driver in DRIVERS.items() if role in (None, driver.role)]
+    if programs:
+        names = [name for name in names if hasattr(DRIVERS[name].make, "start_program")]
     if "operation" in metafunc.fixturenames:
         cases = [(name, operation) for name in names for operation in OPERATIONS[DRIVERS[name].role]]
         metafunc.parametrize(("driver_name", "operation"), cases, ids=[f"{name}-{what}" for name, what in cases])

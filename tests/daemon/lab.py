@@ -69,6 +69,10 @@ class Laboratory:
         with Queries(self.database) as queries:
             return queries.events(run.id)
 
+    def cycles(self, run: RunRow) -> list[int]:
+        with Queries(self.database) as queries:
+            return [cycle.cycle_count for cycle in queries.cycles(run.id)]
+
 
 @asynccontextmanager
 async def living(

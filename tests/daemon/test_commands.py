@@ -214,3 +214,27 @@ def _watches(here: Laboratory):  # type: ignore[no-untyped-def]
         for run in runs:
             assert len(queries.readings(run.id)) > 30
     return runs
+
+
+@pytest.mark.parametrize("station", ["A1", "A4"])  # executed by the host, and by the instrument
+async def test_cycle_numbers_go_on_with_the_same_cell(tmp_path: Path, station: str) -> None:
+    cycling = """
+[[step]]
+repeat = 2
+counts = "cycle"
+do = [
+  { charge = "C/5", until = "20 min" },
+  { discharge = "C/5", until = "1 min" },
+]
+"""
+    async with living(tmp_path) as here:
+        protocol, cell = here.protocol(cycling), here.cell("one")
+        first = (await here.lab.start(protocol, station=station, cell=cell)).run
+        await here.stored(first)
+        with pytest.raises(CommandRefused, match='on the cell "one"'):
+            await here.lab.start(protocol, station=station, cell=here.cell("two"), continue_run=first[:8])
+        second = await here.stored(
+            (await here.lab.start(protocol, station=station, cell=cell, continue_run=first[:8])).run
+        )
+        assert second.continues == first
+        assert here.cycles(second) == [3, 4]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from labctl import config
+from labctl import config, settings
 from labctl.registry import driver_names, load_driver
 from labctl.sim.bench import BenchParameters
 from labctl.sim.presets import CellChoice
@@ -20,9 +20,10 @@ from .pages import DOCS, ROOT, blocks, quoted, tables
 PAGE = DOCS / "reference" / "configuration.md"
 MODELS: dict[str, type[BaseModel]] = {
     "The file": config._File,
-    "[lab]": config.LabConfig,
-    "[bus]": config.BusConfig,
-    "[storage]": config.StorageConfig,
+    "[lab]": settings.LabConfig,
+    "[bus]": settings.BusConfig,
+    "[storage]": settings.StorageConfig,
+    "[tui]": settings.TuiConfig,
     "[station.NAME]": config.StationConfig,
     "An instrument": config.InstrumentConfig,
     "[station.NAME.limits]": config.StationLimits,

@@ -5,6 +5,7 @@ import errno
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import orjson
@@ -14,14 +15,28 @@ from labctl.bus.base import Bus
 from labctl.bus.client import MqttBus
 from labctl.bus.local import LocalBus
 from labctl.bus.topics import Process, Station
+from labctl.engine import charter
+from labctl.engine.charter import Charter
 from labctl.engine.journal import Journal
+from labctl.engine.ledger import Counts
+from labctl.engine.position import KIND, Following, Position
 from labctl.errors import StorageError
-from labctl.reading import Reading, Record, RunState
+from labctl.reading import Event, Reading, Record, RunState
 from labctl.record.datapath import DataPath, Delivery, open_data_path
 from labctl.record.queries import Queries
 from labctl.record.recorder import Recorder
 from labctl.record.writer import Writer
-from tests.laboratory import IotcoreBroker, MosquittoBroker, ended, experiment, new_run, reading, started
+from tests.laboratory import (
+    EPOCH,
+    IotcoreBroker,
+    MosquittoBroker,
+    ended,
+    experiment,
+    header,
+    new_run,
+    reading,
+    started,
+)
 
 AnyBroker = IotcoreBroker | MosquittoBroker
 HOST = Process("lab", "pc")
@@ -248,3 +263,43 @@ async def test_recorders_that_share_a_bus_take_their_own_stations_only(tmp_path:
     for folder, expected in ((first, run), (second, other)):
         with Queries(folder / "lab.db") as queries:
             assert [row.uuid for row in queries.runs()] == [expected]
+
+
+def position(path: tuple[int, ...], following: Following | None) -> Event:
+    where = Position(path, (), 1, 0, Counts(), following=following)
+    return Event(KIND, EPOCH, 0.0, "", data=asdict(where))
+
+
+async def test_a_run_whose_program_may_go_on_is_offered_and_resumed_or_lost(tmp_path: Path) -> None:
+    """Four processes died: one in a step of the host, one without a charter; of the other two one is gone on with."""
+    following = Following("token", 1, 0.0, EPOCH, 1, Counts())
+    runs = {name: new_run() for name in ("resumed", "lost", "host", "bare")}
+    for name, run in runs.items():
+        journal = Journal.create(tmp_path / "journals", run, "A4", simulated=True)
+        journal.append(started(run))
+        journal.append(position((0,), following))
+        if name == "host":
+            journal.append(position((1,), None))
+        if name != "bare":
+            charter.save(journal.folder, Charter(header(run), "wang.toml"))
+        journal.append(reading(2))
+        journal.close()
+    async with opened(LocalBus(), tmp_path) as path:
+        deliveries, interrupted = path.take_over()
+        assert {delivery.run for delivery in deliveries} == {runs["host"], runs["bare"]}
+        found = {each.charter.header.run: each for each in interrupted}
+        assert found.keys() == {runs["resumed"], runs["lost"]}
+        resumed = found[runs["resumed"]]
+        assert resumed.position.following is not None
+        assert resumed.position.following.records == 1
+        assert resumed.charter.protocol_file == "wang.toml"
+        lost = path.lose(found[runs["lost"]])
+        delivery = path.resume(resumed)
+        fill(delivery, [reading(3), ended(4.0)])
+        for each in (*deliveries, lost, delivery):
+            assert await each.close()
+    with Queries(tmp_path / "lab.db") as queries:
+        states = {name: queries.run(run).state for name, run in runs.items()}
+        assert states == {"resumed": "completed", "lost": "lost", "host": "lost", "bare": "lost"}
+        assert len(queries.readings(queries.run(runs["resumed"]).id)) == 2
+    assert list((tmp_path / "journals").iterdir()) == []

@@ -17,6 +17,7 @@ from labctl.config import Config
 from labctl.errors import StorageError
 from labctl.filelock import is_locked
 from labctl.lab.doctor.check import Check, error, fine, warning
+from labctl.lab.locks import daemon_lock
 
 PATIENCE = 5.0
 """Seconds that a broker has for a connection and a round trip."""
@@ -26,7 +27,7 @@ RETAINED_PATIENCE = 0.5
 
 def daemon_runs(folder: Path) -> bool:
     """Whether a living daemon owns the laboratory with this data folder."""
-    return is_locked(folder / "run" / "daemon.lock")
+    return is_locked(daemon_lock(folder))
 
 
 async def bus(config: Config) -> list[Check]:

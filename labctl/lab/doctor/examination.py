@@ -3,13 +3,13 @@
 import asyncio
 from pathlib import Path
 
-from labctl.config import StorageConfig
 from labctl.lab.doctor.bus import bus
 from labctl.lab.doctor.check import Tell
 from labctl.lab.doctor.installation import configuration, installation
 from labctl.lab.doctor.instruments import Asking, instruments
 from labctl.lab.doctor.machine import disk, permissions, terminal, time
 from labctl.lab.doctor.storage import storage
+from labctl.settings import StorageConfig
 
 
 async def examine(config_path: Path, tell: Tell, asking: Asking) -> None:

@@ -1,0 +1,1 @@
+"""A simulated 16-channel cycler that executes uploaded programs by itself."""

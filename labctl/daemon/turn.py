@@ -1,0 +1,110 @@
+"""A run's turn at a station: begun from what was asked for, or gone on with where another process died."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labctl.bus.topics import Process
+from labctl.clock import LabClock, host_unix
+from labctl.config import Config
+from labctl.daemon.alarms import AlarmBook
+from labctl.daemon.ask import BusOperator
+from labctl.daemon.binding import bound
+from labctl.daemon.continuing import predecessor
+from labctl.daemon.queue import Entry
+from labctl.engine.run import Run
+from labctl.engine.watch import Watch
+from labctl.lab.assemble import Assembly
+from labctl.lab.laboratory import Pace
+from labctl.lab.recording import Sink, begin, header, of_plan
+from labctl.plan import Plan, StationAbilities
+from labctl.reading import Record, RunHeader
+from labctl.record.datapath import DataPath, Delivery, Interrupted
+
+Recording = Callable[[Sink], Callable[[Record], None]]
+"""Wraps a sink, so that its keeper hears of what passes."""
+
+
+@dataclass(slots=True)
+class Laboratory:
+    """What all keepers of a daemon share."""
+
+    config: Config
+    config_path: Path
+    pace: Pace
+    process: Process
+    folder: Path
+    path: DataPath
+    alarms: AlarmBook
+
+    @property
+    def database(self) -> Path:
+        """Where runs are found again."""
+        return self.config.storage.database
+
+
+@dataclass(slots=True)
+class Bench:
+    """A connected station."""
+
+    assembly: Assembly
+    clock: LabClock
+    able: StationAbilities
+    operator: BusOperator
+    watch_sink: Callable[[Record], None] = lambda record: None
+    watch: Watch | None = None
+
+    @property
+    def station(self) -> str:
+        """Its name."""
+        return self.assembly.station.name
+
+
+@dataclass(slots=True)
+class Turn:
+    """A run that is under way."""
+
+    entry: Entry
+    plan: Plan
+    run: Run
+    delivery: Delivery
+    began: float = field(default_factory=host_unix)
+
+
+def header_at(lab: Laboratory, bench: Bench, run: str, operator: str) -> RunHeader:
+    """Return the header of a watch at this station; `of_plan` makes it that of a run."""
+    seed = lab.pace.seed
+    return header(lab.config, bench.station, bench.assembly, bench.clock, run=run, operator=operator, seed=seed)
+
+
+async def begin_turn(lab: Laboratory, bench: Bench, entry: Entry, recording: Recording) -> Turn:
+    """Begin a run; when this returns its beginning is on disk.
+
+    Raises:
+        ProtocolError: the station cannot run it any more.
+    """
+    start = entry.start
+    plan = bound(start, bench.able)
+    before = predecessor(lab.database, start.continue_run, plan)
+    delivery = lab.path.begin(entry.run, bench.station, simulated=bench.assembly.simulated)
+    sink = recording(Sink(delivery, bench.clock))
+    about = header_at(lab, bench, entry.run, entry.user)
+    begin(sink, of_plan(about, plan, campaign=start.campaign, continues=before.run))
+    await delivery.durable()
+    run = Run(plan, bench.assembly.station, bench.operator, sink, first_cycle=before.cycle)
+    return Turn(entry, plan, run, delivery)
+
+
+def go_on(lab: Laboratory, bench: Bench, entry: Entry, interrupted: Interrupted, recording: Recording) -> Turn:
+    """Go on with a run whose program is in the instrument while the process before this one died.
+
+    Raises:
+        ProtocolError: the station cannot run it any more.
+    """
+    plan = bound(entry.start, bench.able)
+    before = predecessor(lab.database, entry.start.continue_run, plan)
+    delivery = lab.path.resume(interrupted)
+    sink = recording(Sink(delivery, bench.clock))
+    position, station = interrupted.position, bench.assembly.station
+    run = Run(plan, station, bench.operator, sink, resume=position, first_cycle=before.cycle)
+    return Turn(entry, plan, run, delivery)
