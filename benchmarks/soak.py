@@ -50,9 +50,14 @@ async def soak(days: float, data: Path) -> Samples:
     """Let the laboratory live for so many days of lab time on every station, then stop it by name."""
     environment = {**os.environ, "LABCTL_DATA": str(data), "LABCTL_CONFIG": str(ROOT / "config.toml")}
     os.environ.update(environment)
+    log = data / "daemon.log"
     daemon = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "labctl", "daemon", "--simulate", "--speed", "max"), env=environment
+        *(sys.executable, "-m", "labctl", "daemon", "--simulate", "--speed", "max"),
+        env=environment,
+        stderr=log.open("wb"),
     )
+    while "stations:" not in log.read_text():
+        await host_sleep(0.1)
     try:
         samples = Samples()
         async with connect(ROOT / "config.toml", patience=30.0) as lab:

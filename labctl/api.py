@@ -21,7 +21,13 @@ FileText = Annotated[str, Field(max_length=500_000)]
 class Message(BaseModel):
     """Base of all messages; unknown keys are refused, so that a misspelt one is not silently without effect."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)  # a client uses few of them
+
+
+class State(Message):
+    """Base of what is retained; unknown keys are passed over, so that an older client shows a newer daemon."""
+
+    model_config = ConfigDict(extra="ignore")
 
 
 # -- commands --------------------------------------------------------------------------------------------------------
@@ -339,7 +345,7 @@ class Word(StrEnum):
     ESTOP = "estop"
 
 
-class Value(Message):
+class Value(State):
     """A measured quantity now.
 
     Attributes:
@@ -358,7 +364,7 @@ class Value(Message):
     high: float | None = None
 
 
-class Alarm(Message):
+class Alarm(State):
     """Something that a person must know of.
 
     Attributes:
@@ -380,7 +386,7 @@ class Alarm(Message):
     acknowledged_reason: str = ""
 
 
-class Asked(Message):
+class Asked(State):
     """A question to the operator that a run waits for."""
 
     text: str
@@ -388,7 +394,7 @@ class Asked(Message):
     output: str
 
 
-class StepLine(Message):
+class StepLine(State):
     """A line of a plan as it is shown: `depth` 0 is the top, `state` done, now or next."""
 
     id: int
@@ -397,7 +403,7 @@ class StepLine(Message):
     state: Literal["done", "now", "next"]
 
 
-class RunStatus(Message):
+class RunStatus(State):
     """What runs at a station.
 
     Attributes:
@@ -431,7 +437,7 @@ class RunStatus(Message):
     plan: tuple[StepLine, ...] = ()
 
 
-class Queued(Message):
+class Queued(State):
     """A run that waits for its turn."""
 
     run: str
@@ -441,7 +447,7 @@ class Queued(Message):
     queued_unix_second: float
 
 
-class InstrumentState(Message):
+class InstrumentState(State):
     """An instrument of a station."""
 
     driver: str
@@ -450,7 +456,7 @@ class InstrumentState(Message):
     trouble: str = ""
 
 
-class StationState(Message):
+class StationState(State):
     """Retained: all that a screen shows of a station."""
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -473,7 +479,7 @@ class StationState(Message):
     instruments: dict[str, InstrumentState] = {}
 
 
-class LabState(Message):
+class LabState(State):
     """Retained: the daemon itself.
 
     Attributes:
@@ -498,7 +504,7 @@ class LabState(Message):
     estop: bool = False
 
 
-class RecorderState(Message):
+class RecorderState(State):
     """Retained: a recorder.
 
     Attributes:
@@ -513,7 +519,7 @@ class RecorderState(Message):
     quarantined: int
 
 
-class Alive(Message):
+class Alive(State):
     """Retained: whether a process is connected; its last will says that it is not."""
 
     schema_version: Literal[1] = Field(1, alias="schema")

@@ -22,7 +22,7 @@ LOOK_MS = 1000 // LOOKS
 VOLTAGE_RESOLUTION, CURRENT_RESOLUTION, CHARGE_RESOLUTION = 1e-5, 1e-8, 1e-7
 """V, A, C. A limit is passed by more than this."""
 
-_EARLY = 1e-9
+_EARLY = 1e-6
 """s by which an instant that was searched for may be late: it must not fall behind the look that stands on it."""
 NEVER = 1 << 62
 """Looks."""

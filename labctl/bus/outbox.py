@@ -51,9 +51,16 @@ class Outbox:
         self._news = asyncio.Event()
         self._progress = asyncio.Event()
         self._last_progress = host_monotonic()
+        self._waiting_since: float | None = None
+
+    @property
+    def waiting(self) -> float:
+        """Host seconds since durable records wait without one of them being confirmed; 0 while none waits."""
+        return 0.0 if self._waiting_since is None else host_monotonic() - self._waiting_since
 
     async def serve(self) -> None:
         """Publish what becomes durable until cancelled."""
+        self.wake()
         pattern = every_watermark(self._station.process.site, self._source.run)
         await self._bus.subscribe(pattern, self._on_watermark)
         try:
@@ -63,6 +70,8 @@ class Outbox:
 
     def wake(self) -> None:
         """Tell that more records are durable."""
+        if self._waiting_since is None and self._source.durable > self.committed:
+            self._waiting_since = host_monotonic()
         self._news.set()
 
     async def committed_at_least(self, number: int) -> None:
@@ -126,6 +135,7 @@ class Outbox:
             self.committed = watermark.seq
             self._sent = max(self._sent, self.committed)
             self._last_progress = host_monotonic()
+            self._waiting_since = None if self.committed == self._source.durable else self._last_progress
             self._news.set()
             self._progress.set()
 

@@ -50,7 +50,7 @@ def _recorded(
     from labctl.campaign.statistics import groups
     from labctl.record.queries import Queries
 
-    database = option or settings(context).load_config().storage.database
+    database = settings(context).database(option)
     if option is None and not database.is_file():
         return set(), []
     with Queries(database) as queries:

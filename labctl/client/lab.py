@@ -6,7 +6,7 @@ from getpass import getuser
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from labctl.api import (
     Acknowledged,
@@ -33,7 +33,7 @@ PATIENCE_TO_BE_SAFE = 60.0
 """The same where all instruments are brought to their safe state and read back before the reply."""
 
 M = TypeVar("M", bound=Message)
-_ACTION: TypeAdapter[Action] = TypeAdapter(Action)
+_ACTION: TypeAdapter[Action] = TypeAdapter(Action, config=ConfigDict(defer_build=True))
 
 
 class Lab(View):

@@ -152,7 +152,8 @@ class Follower:
         count = position.step_count
         now, unix = self._teller.test_time, self._station.clock.unix()
         checksum = zlib.crc32(segment.program.text)
-        following = Following(token, checksum, now, unix, position.cycle, position.counts, started=count, ended=count)
+        cycle = self._progress.number
+        following = Following(token, checksum, now, unix, cycle, position.counts, started=count, ended=count)
         return replace(position, following=following)
 
     def _begin(self, segment: Segment, limits: Limits, position: Position, token: str) -> Position:

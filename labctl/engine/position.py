@@ -43,7 +43,7 @@ class Following:
         token: of this execution of the program.
         checksum: CRC-32 of its text: a plan that compiles to another one is not the plan that runs.
         began: s of test time; `began_unix` the same instant.
-        cycle: that of the last row; `counts` what the run had counted by then.
+        cycle: in the life of the cell, that of the last row; `counts` what the run had counted by then.
         records: number of the last record whose row is in the journal.
         inserted: executed steps that pauses have added to those of the program.
         paused: whether a pause is under way: the rows behind this position are the host's own.

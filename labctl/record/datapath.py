@@ -15,6 +15,7 @@ from labctl.engine.journal import Journal
 from labctl.engine.position import Position, newest
 from labctl.errors import RefusedForSafety, StorageError
 from labctl.reading import Event, Record, RunState, Severity
+from labctl.record.elsewhere import Elsewhere
 from labctl.record.recorder import Recorder
 from labctl.record.writer import Writer
 
@@ -24,6 +25,8 @@ FLUSH_PERIOD = 0.1
 """Seconds of host time between two fsyncs of the journals."""
 FLUSH_COUNT = 500
 """Buffered records after which a journal is flushed at once."""
+STALLED = 2.0
+"""Seconds without a word from any recorder after which records that wait for one count as not being stored."""
 
 
 class Flusher:
@@ -107,6 +110,11 @@ class Delivery:
     def backlog(self) -> int:
         """Records that are not yet known to be in the database: slow down while there are too many."""
         return self.journal.last - self._outbox.committed
+
+    @property
+    def waiting(self) -> float:
+        """Host seconds since records wait for the database without one of them being confirmed."""
+        return self._outbox.waiting
 
     def record(self, record: Record) -> int:
         """Take a record and return its number; never waits. Raises StorageError for one that cannot be encoded."""
@@ -199,8 +207,10 @@ class DataPath:
         group: asyncio.TaskGroup,
         flusher: Flusher,
         recorder: Recorder | None,
+        elsewhere: Elsewhere,
     ) -> None:
         self._recorder = recorder
+        self._elsewhere = elsewhere
         self._bus = bus
         self._process = process
         self._journals = journals
@@ -220,10 +230,13 @@ class DataPath:
 
     @property
     def trouble(self) -> str:
-        """Why nothing is being stored now, as a sentence; empty while it is, or a recorder elsewhere has to say."""
-        if self._bus.trouble:
-            return self._bus.trouble
-        return "" if self._recorder is None else self._recorder.trouble
+        """Why nothing is being stored now, as a sentence; empty while it is."""
+        told = self._bus.trouble or (self._recorder or self._elsewhere).trouble
+        if told:
+            return told
+        if any(delivery.waiting > STALLED for delivery in self._deliveries if delivery.open):
+            return f"No recorder confirms what is measured: {self.backlog} records wait in the journals."
+        return ""
 
     def begin(self, run: str, station: str, channel: int = 0, *, simulated: bool) -> Delivery:
         """Open the journal of a new run; its first record must be `run.started`."""
@@ -325,7 +338,10 @@ async def open_data_path(
             if writer is not None:
                 recorder = Recorder(bus, writer, Process(process.site, name), everything=False, in_thread=in_thread)
                 works.append(group.create_task(recorder.serve(), name="recorder"))
-            path = DataPath(bus, process, journals, group, flusher, recorder)
+            elsewhere = Elsewhere(bus, process.site)
+            if recorder is None:
+                await elsewhere.listen()
+            path = DataPath(bus, process, journals, group, flusher, recorder, elsewhere)
             try:
                 yield path
             finally:

@@ -12,10 +12,13 @@ class Counts(NamedTuple):
     energy_out: float = 0.0
 
     def plus(self, charge: float, energy: float) -> "Counts":
-        """Return them with a signed charge that kept its sense, and its energy, added."""
-        if charge >= 0.0:
-            return Counts(self.charge_in + charge, self.charge_out, self.energy_in + energy, self.energy_out)
-        return Counts(self.charge_in, self.charge_out - charge, self.energy_in, self.energy_out - energy)
+        """Return them with a signed charge and a signed energy added, each of which kept its sense."""
+        return Counts(
+            self.charge_in + max(charge, 0.0),
+            self.charge_out - min(charge, 0.0),
+            self.energy_in + max(energy, 0.0),
+            self.energy_out - min(energy, 0.0),
+        )
 
     @property
     def charge(self) -> float:

@@ -30,6 +30,7 @@ from labctl.tui.theme import NAMES, THEMES, first_theme
 REPAINT = 0.25
 """Host seconds between two repaints of numbers; plots are looked at every fourth time."""
 PLOT_EVERY = 4
+STAYING = "Leaving the dashboard ends nothing: the daemon and its runs go on."
 LEAVING = "The dashboard is gone; the daemon and its runs go on."
 
 
@@ -132,11 +133,11 @@ class Dashboard(App[None]):
     def action_help(self) -> None:
         """List the keys that work here."""
         keys: dict[str, tuple[list[str], str]] = {}
-        every = self.screen.active_bindings.values()
+        every = [active for active in self.screen.active_bindings.values() if active.binding.id is not None]
         for active in sorted(every, key=lambda active: not active.binding.priority):
             shown, _ = keys.setdefault(active.binding.action, ([], active.binding.description))
             shown.append(self.get_key_display(active.binding))
-        self.push_screen(Help([(literal(" ".join(shown)), said) for shown, said in keys.values()], [LEAVING]))
+        self.push_screen(Help([(literal(" ".join(shown)), said) for shown, said in keys.values()], [STAYING]))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer every station and every action in the palette."""

@@ -48,7 +48,7 @@ def bar(reading: Reading, width: int) -> list[Piece]:
         return [(" " * width, "plain")]
 
     def place(value: float) -> int:
-        return max(0, min(width - 1, round((value - low) / (high - low) * (width - 1))))
+        return round(max(0.0, min(1.0, (value - low) / (high - low))) * (width - 1))
 
     filled = 0 if reading.value is None or reading.old is not None else place(reading.value) + 1
     marked = -1 if reading.target is None else place(reading.target)

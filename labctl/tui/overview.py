@@ -97,7 +97,7 @@ class Overview(LabScreen):
         seen = self.control.seen
         if seen is not None:
             self._grid.select(seen.name)
-        self._title("#plot-title", "" if seen is None else f"{seen.name} {_cell(seen)}")
+        self._title("#plot-title", "" if seen is None else f"{seen.name} {_cell(seen) or self._trace.said}")
         self._title("#gauges-title", "" if seen is None else f"{seen.name} pressure, torque, temperature")
         self._title("#events-title", "Events")
         right = self.query_one("#gauges", Lines)

@@ -59,6 +59,7 @@ class StartDialog(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Fill in what is known."""
+        self.query_one("#findings", Lines).can_focus = True  # what is long is scrolled
         self.query_one("#start-title", Lines).show([(("Start a protocol", "title"),)])
         seen = self._control.seen
         self.query_one("#start-station", Input).value = "" if seen is None else seen.name

@@ -224,7 +224,7 @@ repeat = 2
 counts = "cycle"
 do = [
   { charge = "C/5", until = "20 min" },
-  { discharge = "C/5", until = "1 min" },
+  { rest = "1 min" },
 ]
 """
     async with living(tmp_path) as here:

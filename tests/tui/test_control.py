@@ -12,6 +12,7 @@ from labctl.api import (
     Answer,
     Asked,
     Check,
+    History,
     Note,
     Refusal,
     Request,
@@ -192,7 +193,7 @@ async def test_all_alarms_need_a_reason_and_a_typed_word(staged: Staged) -> None
     async with staged(*two_alarms()) as stage:
         await stage.press("A", *"ok", "enter", *"al", "enter", "enter")
         assert isinstance(stage.app.screen, Ask)
-        assert stage.app.screen.query_one("#act", Button).disabled
+        assert disabled(stage)
         assert told(stage) == []
         await stage.press("escape", "A", *"ok", "enter", *"all", "enter")
         assert told(stage) == [], "Enter behind the word goes to the buttons; Cancel is the first"
@@ -279,11 +280,15 @@ FINDING = {
 }
 
 
+def disabled(stage: Stage) -> bool:
+    return stage.app.screen.query_one("#act", Button).disabled
+
+
 async def opened(stage: Stage) -> None:
     (stage.app._folder / "mine.toml").write_text("[protocol]\n")
     await stage.press("R")
     assert isinstance(stage.app.screen, StartDialog)
-    assert stage.app.screen.query_one("#act", Button).disabled
+    assert disabled(stage)
 
 
 async def test_a_start_is_checked_by_the_daemon_and_confirmed(staged: Staged) -> None:
@@ -293,10 +298,10 @@ async def test_a_start_is_checked_by_the_daemon_and_confirmed(staged: Staged) ->
         await opened(stage)
         await stage.press("tab", "tab", *"cycles=5")
         await stage.press("enter")
+        await stage.until("can run on A2")
         (check,) = [r.action for r in stage.daemon.commands("check")]
         assert isinstance(check, Check)
         assert (check.station, check.protocol, check.inputs) == ("A2", "[protocol]\n", {"cycles": "5"})
-        await stage.until("can run on A2")
         assert isinstance(stage.app.focused, Button)
         assert stage.app.focused.id == "cancel"
         await stage.press("right", "right", "enter")
@@ -313,7 +318,7 @@ async def test_findings_are_shown_literally_with_their_caret_and_nothing_can_sta
         await stage.press("enter")
         await stage.until("    2 | current = [x]")
         assert "      |           ^^^" in stage.text
-        assert stage.app.screen.query_one("#act", Button).disabled
+        assert disabled(stage)
         await stage.press("escape")
         assert stage.daemon.commands("start") == []
 
@@ -323,14 +328,13 @@ async def test_what_is_changed_after_the_check_is_checked_again(staged: Staged) 
         await opened(stage)
         await stage.press("enter")
         await stage.until("can run on A1")
-        act = stage.app.screen.query_one("#act", Button)
-        assert not act.disabled
+        assert not disabled(stage)
         stage.app.screen.query_one("#start-inputs", Input).focus()
         await stage.press("x")
-        assert act.disabled
+        assert disabled(stage)
         await stage.press("enter")
         assert '"x" is no input' in stage.text
-        assert act.disabled
+        assert disabled(stage)
 
 
 async def test_a_refused_check_is_told(staged: Staged) -> None:
@@ -386,7 +390,7 @@ async def test_plot_kinds_ask_for_what_they_show(staged: Staged) -> None:
             await stage.press(key)
             await stage.settle()
             assert title in stage.text
-        columns = [getattr(r.action, "columns", ()) for r in stage.daemon.asked if r.action.do == "history"]
+        columns = [r.action.columns for r in stage.daemon.asked if isinstance(r.action, History)]
         assert ("voltage_volt",) in columns
         assert columns[-1][0] == "negative_pressure_pa_min"
 

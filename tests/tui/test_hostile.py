@@ -54,7 +54,7 @@ def test_every_line_prints_and_keeps_what_was_said(text: str) -> None:
     state = hostile(text)
     seen = Seen("A1", Word.WAIT, state, 0.1, text)
     event = Happening(text, "run", 1, Event("note", NOW, 0.0, text, Severity.WARNING))
-    finding = {"severity": "error", "text": text}
+    finding: dict[str, object] = {"severity": "error", "text": text}
     made = [
         *state_lines(seen, 400),
         *plan_lines(seen, 400, 10),
@@ -107,7 +107,7 @@ def hostile_lab(words: str) -> LabState:
     return lab_state("A1", site=words)
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.lists(HOSTILE, min_size=2, max_size=4))
 async def test_screens_survive_any_text(staged: Staged, data: list[str]) -> None:
     async with staged(station("A1"), size=(100, 30)) as stage:
