@@ -26,6 +26,7 @@ from labctl.errors import NotNow
 from labctl.filelock import FileLock
 from labctl.lab.laboratory import Pace
 from labctl.lab.locks import daemon_lock, hold
+from labctl.lab.pool import Pool
 from labctl.lab.recording import journals_of, open_bus, process_of
 from labctl.record.datapath import DataPath, open_data_path
 from labctl.record.health import BYTES_PER_ROW
@@ -83,8 +84,9 @@ class Daemon:
     async def serve_on(self, bus: Bus, where: str, path: DataPath, told_to_end: asyncio.Event) -> None:
         """The same on a bus and a way to the database that somebody else serves, until told to end."""
         config, process = self._config, process_of(self._config)
+        pool = Pool(config, self._config_path, self._pace.seed)
         alarms = AlarmBook(self._folder / "alarms.json")
-        laboratory = Laboratory(config, self._config_path, self._pace, process, self._folder, path, alarms)
+        laboratory = Laboratory(config, self._config_path, self._pace, process, self._folder, path, alarms, pool)
         self._keepers = {station: Keeper(laboratory, station) for station in config.stations}
         self._inherit(path)
         desk = Desk(bus, process, self._keepers, config.storage.database)

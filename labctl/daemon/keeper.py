@@ -20,7 +20,7 @@ from labctl.engine.watch import Watch
 from labctl.errors import LabctlError, NotNow, RefusedForSafety, first_of
 from labctl.lab.abilities import abilities
 from labctl.lab.assemble import Assembly
-from labctl.lab.laboratory import all_simulated, in_lab_time, open_laboratory
+from labctl.lab.laboratory import Pace, all_simulated, in_lab_time, open_laboratory
 from labctl.lab.recording import Sink, begin
 from labctl.plan import Limits, StationAbilities
 from labctl.program import ProgrammableCycler
@@ -111,7 +111,8 @@ class Keeper:
 
     async def _live(self) -> None:
         lab = self.laboratory
-        async with open_laboratory(lab.config, lab.config_path, self.station, lab.pace) as (assembly, clock):
+        pace = lab.pace if self.simulated else Pace(in_memory=False)  # nobody hurries a real instrument
+        async with open_laboratory(lab.config, lab.config_path, self.station, pace, lab.pool) as (assembly, clock):
             self._expect_program(assembly)
             await in_lab_time(clock, assembly.station.connect())
             operator = BusOperator(clock, simulated=assembly.simulated)

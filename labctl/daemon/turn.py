@@ -16,6 +16,7 @@ from labctl.engine.run import Run
 from labctl.engine.watch import Watch
 from labctl.lab.assemble import Assembly
 from labctl.lab.laboratory import Pace
+from labctl.lab.pool import Pool
 from labctl.lab.recording import Sink, begin, header, of_plan
 from labctl.plan import Plan, StationAbilities
 from labctl.reading import Record, RunHeader
@@ -36,6 +37,7 @@ class Laboratory:
     folder: Path
     path: DataPath
     alarms: AlarmBook
+    pool: Pool
 
     @property
     def database(self) -> Path:

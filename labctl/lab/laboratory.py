@@ -13,7 +13,8 @@ from labctl.engine.station import to_the_end
 from labctl.errors import RefusedForSafety
 from labctl.lab.assemble import Assembly, assemble, memory_links, wired_links
 from labctl.lab.locks import hold, station_lock
-from labctl.lab.simulators import controlling, simulated_addresses, simulators
+from labctl.lab.pool import Pool
+from labctl.lab.simulators import controlling, simulated_addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,12 @@ class Pace:
 
 @asynccontextmanager
 async def open_laboratory(
-    config: Config, config_path: Path, station: str, pace: Pace
+    config: Config, config_path: Path, station: str, pace: Pace, pool: Pool | None = None
 ) -> AsyncIterator[tuple[Assembly, LabClock]]:
     """Assemble a station on the links and in the time that the pace asks for; it is not connected yet.
+
+    Args:
+        pool: of simulators that other stations of this process share; None where there are no others.
 
     Raises:
         RefusedForSafety: another process has the station, or its real time would be hurried.
@@ -47,11 +51,12 @@ async def open_laboratory(
         elif all_simulated(config, station):
             folder = config.storage.folder
             stack.callback(hold(station_lock(folder, station), f"Station {station}").release)
-            served = await stack.enter_async_context(simulators(config_path, [station], pace.seed, folder))
-            controller = await stack.enter_async_context(controlling(served[station]))
+            shared = pool or Pool(config, config_path, pace.seed)
+            served = await stack.enter_async_context(shared.served(station))
+            controller = await stack.enter_async_context(controlling(served))
             clock = VirtualClock(host_unix(), pace.speed)
             clock.followers.append(controller.follow)
-            make = wired_links(station, clock, served[station].instruments)
+            make = wired_links(station, clock, served.instruments)
         else:
             if pace.speed != 1.0:
                 raise RefusedForSafety(
