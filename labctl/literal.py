@@ -3,4 +3,6 @@
 
 def literal(text: str) -> str:
     """Return a text as one line in which every control or invisible character is written as an escape."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

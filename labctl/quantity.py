@@ -14,6 +14,8 @@ from typing import Annotated, Literal
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from labctl.literal import literal
+
 MAX_LENGTH = 80
 MAX_EXPONENT = 30
 
@@ -236,8 +238,7 @@ def _a(allowed: tuple[Dimension, ...]) -> str:
 def shown(text: str) -> str:
     """Quote what an author wrote for a sentence: shortened, and with control characters visible."""
     short = text if len(text) <= 40 else text[:37] + "..."
-    visible = "".join(c if c.isprintable() else repr(c)[1:-1] for c in short)
-    return f'"{visible}"'
+    return f'"{literal(short)}"'
 
 
 @dataclass(frozen=True, slots=True)

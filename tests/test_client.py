@@ -14,15 +14,21 @@ from hypothesis import strategies as st
 from labctl import client
 from labctl.api import (
     Acknowledge,
+    Alarm,
+    Alive,
+    Asked,
     Bucketed,
     Change,
     Control,
     EveryStation,
     History,
+    InstrumentState,
     Note,
+    Queued,
     Refusal,
     Request,
     Start,
+    StepLine,
     Word,
 )
 from labctl.bus.base import Bus, BusDown
@@ -33,7 +39,7 @@ from labctl.bus.topics import Process, Station
 from labctl.client import Lab, NoDaemon, Unanswered, connect, lab, over
 from labctl.clock import host_sleep
 from labctl.errors import CommandRefused, ProtocolError, StorageError
-from labctl.reading import Event
+from labctl.reading import Event, Severity
 from tests.laboratory import IotcoreBroker, MosquittoBroker, new_run
 from tests.scripted import RUN, Answer, ScriptedDaemon, running, station_state
 from tests.stations import CONFIG
@@ -152,6 +158,41 @@ def test_no_message_raises(payload: bytes, topic: str) -> None:
             await lab._bus.publish(f"labctl/demo/pc/{topic}", payload)
 
     asyncio.run(receive())
+
+
+def from_a_newer_daemon(said: Any) -> Any:
+    """What was said, with a key in every table that this version does not know."""
+    if isinstance(said, dict):
+        new = {} if set(said) & {"cycler", "voltage_volt"} else {"of_a_later_version": [1]}
+        return {name: from_a_newer_daemon(value) for name, value in said.items()} | new
+    return [from_a_newer_daemon(each) for each in said] if isinstance(said, list) else said
+
+
+async def test_a_newer_daemon_is_shown_by_an_older_client() -> None:
+    alarm = Alarm(
+        id="a", since_unix_second=0.0, station="A1", quantity="voltage_volt", sentence="High.",
+        severity=Severity.ALARM, latched=True, active=True, action="opened",
+    )  # fmt: skip
+    state = station_state(
+        word=Word.ALARM,
+        run=running(plan=(StepLine(id=1, depth=0, text="rest", state="now"),)),
+        queue=(Queued(run=RUN, protocol="p", cell="c", operator="anna", queued_unix_second=0.0),),
+        alarms=(alarm,),
+        asked=Asked(text="?", answers=("yes",), output="open"),
+        instruments={"cycler": InstrumentState(driver="d", identity="i", simulated=True)},
+    )
+    async with local() as (lab, daemon):
+        process, lab_state = daemon.process, lab.daemons["pc"]
+        for topic, said in (
+            (Station(process, "A1").state, state),
+            (process.state, lab_state.model_copy(update={"backlog": 7})),
+            (process.alive, Alive(schema=1, alive=False)),
+        ):
+            newer = from_a_newer_daemon(said.model_dump(mode="json", by_alias=True))
+            await lab._bus.retain(topic, orjson.dumps(newer))
+        assert lab.refused == 0
+        assert lab.stations["A1"] == state
+        assert (lab.daemons["pc"].backlog, lab.hosts) == (7, [])
 
 
 async def test_a_recorder_is_no_daemon_and_no_nonsense() -> None:

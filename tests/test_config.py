@@ -160,3 +160,44 @@ def test_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert folder(load(write(tmp_path, TEXT.replace('data = ""', 'data = "/srv/lab"')))) == Path("/srv/lab")
     monkeypatch.setenv("LABCTL_DATA", str(tmp_path / "x"))
     assert folder(load(CONFIG)) == tmp_path / "x"
+
+
+# -- without its stations --------------------------------------------------------------------------------------------
+
+
+def test_a_client_reads_the_same_without_stations_and_drivers(tmp_path: Path) -> None:
+    whole, settings = load(CONFIG), load_settings(CONFIG)
+    assert (settings.lab, settings.bus, settings.storage, settings.tui) == (
+        whole.lab, whole.bus, whole.storage, whole.tui,
+    )  # fmt: skip
+    elsewhere = write(tmp_path, TEXT.replace('"keithley-2450"', '"not-installed-here"'))
+    assert load_settings(elsewhere).lab == whole.lab
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('site = "', 'site = "a/'),
+        ("[storage]", "[storag]"),
+        ("[lab]", "[lab"),
+        ('schema = "1"', 'schema = "2"'),
+        (TEXT[TEXT.index("[station") :], ""),
+        ("[lab]", "x = " + "[" * 5000 + "]" * 5000 + "\n[lab]"),
+    ],
+)
+def test_a_client_is_told_what_is_wrong_as_everybody_is(tmp_path: Path, old: str, new: str) -> None:
+    assert old in TEXT
+    file = write(tmp_path, TEXT.replace(old, new, 1))
+    with pytest.raises(ConfigError) as whole:
+        load(file)
+    with pytest.raises(ConfigError) as settings:
+        load_settings(file)
+    assert str(settings.value) == str(whole.value)
+
+
+def test_a_client_without_a_configuration_is_told_where_one_is(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such configuration"):
+        load_settings(tmp_path / "none.toml")
+    (tmp_path / "latin.toml").write_bytes("[lab]\nsite = 'é'".encode("latin-1"))
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        load_settings(tmp_path / "latin.toml")

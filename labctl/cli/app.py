@@ -85,6 +85,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "resume": control.resume,
     "skip": control.skip,
     "stop": control.stop,
+    "reset": control.reset,
     "note": note.note,
     "change": change.change,
     "answer": answer.answer,

@@ -1,4 +1,4 @@
-"""`labctl pause`, `resume`, `skip` and `stop`: a word to what runs at a station."""
+"""`labctl pause`, `resume`, `skip` and `stop`, a word to what runs at a station; `reset`, one to all stations."""
 
 import sys
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from labctl.cli.remote import Reason, Target, with_lab
+from labctl.literal import literal
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask at a terminal whether it is meant.")]
 
@@ -48,8 +49,31 @@ def stop(context: typer.Context, target: Target, reason: Reason = "", yes: Yes =
     typer.echo(f"{target}: stop is taken up.")
 
 
+def reset(
+    context: typer.Context,
+    reason: Annotated[str, typer.Option(help="What was found; it is stored with your name.", show_default=False)],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask at a terminal for the typed word.")] = False,
+) -> None:
+    """Release an emergency stop: stations may start again. What waits in a queue waits until `labctl resume`.
+
+    Example: labctl reset --reason "solvent wiped up, fume hood checked"
+    """
+    if not yes and sys.stdin.isatty():
+        word = typer.prompt('Type "reset" to let every station start again', default="", show_default=False)
+        _leave_unless(word == "reset")
+    stations = with_lab(context, lambda lab: lab.reset(reason)).stations
+    for name, said in stations.items():
+        typer.echo(literal(f"{name}: {'; '.join(said) if said else 'released'}"))
+    if any(stations.values()):
+        raise typer.Exit(1)
+
+
 def _confirm(question: str, *, yes: bool) -> None:
     """Ask a person; who is not at a terminal has said it by giving the command."""
-    if not yes and sys.stdin.isatty() and not typer.confirm(question):
+    _leave_unless(yes or not sys.stdin.isatty() or typer.confirm(question))
+
+
+def _leave_unless(meant: bool) -> None:
+    if not meant:
         typer.echo("Nothing was done.")
         raise typer.Exit(1)

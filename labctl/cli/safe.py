@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labctl.cli.context import print_json, settings
+from labctl.cli.context import Settings, print_json, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,8 +34,7 @@ def safe(
     """
     import asyncio
 
-    config, path = settings(context).load_config(), settings(context).config_path
-    way, stations = asyncio.run(_make_safe(config, path, reason))
+    way, stations = asyncio.run(_make_safe(settings(context), reason))
     unconfirmed = {name: said for name, said in stations.items() if said}
     if json:
         print_json({"way": way, "stations": stations})
@@ -47,23 +46,23 @@ def safe(
         raise typer.Exit(UNSAFE)
 
 
-async def _make_safe(config: "Config", path: "Path", reason: str) -> "tuple[str, dict[str, list[str]]]":
+async def _make_safe(said: Settings, reason: str) -> "tuple[str, dict[str, list[str]]]":
     """Return which way was gone, and for each station what did not confirm its safe state."""
     from labctl.client import connect
     from labctl.errors import LabctlError
 
     try:
-        async with connect(path, patience=BUS_PATIENCE) as lab:
+        async with connect(said.config_path, patience=BUS_PATIENCE) as lab:
             return "the daemon, over the bus", (await lab.estop(reason)).stations
     except LabctlError as error:
         typer.echo(f"The bus is no way: {error.sentence}", err=True)
-    told = await _by_signal(config)
+    told = await _by_signal(said.lab_settings().storage.folder)
     if told is not None:
         return "the daemon, by a signal", told
-    return "the instruments themselves, because no daemon runs", await _by_hand(config, path)
+    return "the instruments themselves, because no daemon runs", await _by_hand(said.load_config(), said.config_path)
 
 
-async def _by_signal(config: "Config") -> "dict[str, list[str]] | None":
+async def _by_signal(folder: "Path") -> "dict[str, list[str]] | None":
     """Make a daemon act that cannot be reached over the bus; None where there is no daemon.
 
     Raises:
@@ -79,7 +78,7 @@ async def _by_signal(config: "Config") -> "dict[str, list[str]] | None":
     from labctl.filelock import is_locked
     from labctl.lab.locks import daemon_lock
 
-    lock, report = daemon_lock(config.storage.folder), report_file(config.storage.folder)
+    lock, report = daemon_lock(folder), report_file(folder)
     if not is_locked(lock):
         return None
     report.unlink(missing_ok=True)

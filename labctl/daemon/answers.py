@@ -19,6 +19,8 @@ from labctl.api import (
     RunPage,
     Runs,
 )
+from labctl.cells.mass import active_mass
+from labctl.cells.shelf import Shelf
 from labctl.record.queries import CycleRow, EventRow, Queries, RunRow
 
 MOST_BYTES = 800_000
@@ -28,8 +30,11 @@ LONGEST_TEXT = 2000
 M = TypeVar("M", bound=Message)
 
 
-def answer(database: Path, question: History | Cycles | Events | Runs) -> dict[str, object]:
+def answer(database: Path, cells: Path, question: History | Cycles | Events | Runs) -> dict[str, object]:
     """Answer a question; blocks while it reads.
+
+    Args:
+        cells: folder of the cells' files; an active mass is what they say now.
 
     Raises:
         StorageError: the run is not in the database, or not yet; a column is none; the database cannot be read.
@@ -41,7 +46,7 @@ def answer(database: Path, question: History | Cycles | Events | Runs) -> dict[s
             case History():
                 told: Message = _history(queries, question)
             case Cycles():
-                told = _cycles(queries, question)
+                told = _cycles(queries, cells, question)
             case Events():
                 told = _events(queries, question)
             case Runs():
@@ -58,12 +63,12 @@ def _history(queries: Queries, question: History) -> Bucketed:
     return Bucketed(x=found.x, low=found.low, high=found.high, rows=found.rows)
 
 
-def _cycles(queries: Queries, question: Cycles) -> CyclePage:
+def _cycles(queries: Queries, cells: Path, question: Cycles) -> CyclePage:
     run = queries.run(question.run)
     rows = queries.cycles(run.id, after=question.after, limit=question.limit + 1)
-    mass = (run.cell or {}).get("active_mass")
+    mass = active_mass(run, Shelf.read(cells))
     lines = tuple(_fitting(_cycle(row) for row in rows[: question.limit]))
-    return CyclePage(cycles=lines, more=len(rows) > len(lines), active_mass=float(mass) if mass else None)
+    return CyclePage(cycles=lines, more=len(rows) > len(lines), active_mass=mass.kilogram)
 
 
 def _events(queries: Queries, question: Events) -> EventPage:

@@ -39,6 +39,7 @@ from labctl.clock import host_unix
 from labctl.daemon.answers import answer
 from labctl.daemon.binding import bound, findings
 from labctl.daemon.keeper import Keeper
+from labctl.daemon.queue import remove
 from labctl.daemon.turn import Bench
 from labctl.errors import Finding, InvalidInput, LabctlError, NotNow, RefusedForSafety
 
@@ -57,17 +58,19 @@ class Desk:
 
     Args:
         database: that questions about the past are answered from.
+        cells: folder of the cells' files, for what is known of them now.
 
     Attributes:
         refused: messages that were no requests.
     """
 
-    def __init__(self, bus: Bus, process: Process, keepers: dict[str, Keeper], database: Path) -> None:
+    def __init__(self, bus: Bus, process: Process, keepers: dict[str, Keeper], database: Path, cells: Path) -> None:
         self.refused = 0
         self._bus = bus
         self._process = process
         self._keepers = keepers
         self._database = database
+        self._cells = cells
         self._replies: OrderedDict[str, Reply | None] = OrderedDict()
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -134,7 +137,7 @@ class Desk:
             case Start() as start:
                 return _data(self._start(start, who))
             case Unqueue(run=run):
-                self._queuing(run).queue.remove(run)
+                remove((keeper.queue for keeper in self._keepers.values()), run)
                 return {}
             case Control(do=do, target=target):
                 return self._control(do, self._keeper(target), who, why)
@@ -156,7 +159,7 @@ class Desk:
                 able = None if check.station is None else self._keeper(check.station).abilities
                 return {"findings": [_finding(each) for each in findings(check, able)]}
             case History() | Cycles() | Events() | Runs() as question:
-                return await asyncio.to_thread(partial(answer, self._database, question))
+                return await asyncio.to_thread(partial(answer, self._database, self._cells, question))
 
     def _start(self, start: Start, who: str) -> Started:
         if start.station is not None:
@@ -247,12 +250,6 @@ class Desk:
                 f'There is no station and no run under way called "{target}".', f"Stations here: {names}."
             )
         return running[0]
-
-    def _queuing(self, run: str) -> Keeper:
-        found = [keeper for keeper in self._keepers.values() if keeper.queue.holds(run)]
-        if len(found) != 1:
-            raise RefusedForSafety(f"No run {run} waits in a queue.", "`labctl queue` lists those that do.")
-        return found[0]
 
 
 async def make_all_safe(keepers: Iterable[Keeper], who: str, why: str) -> dict[str, list[str]]:

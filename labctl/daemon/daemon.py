@@ -7,12 +7,14 @@ import shutil
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from math import inf
 from pathlib import Path
 
 from labctl import __version__
 from labctl.api import LabState
 from labctl.bus.base import Bus
 from labctl.bus.topics import Process, Station
+from labctl.cells.shelf import FOLDER
 from labctl.clock import host_monotonic, host_sleep, host_unix
 from labctl.config import Config
 from labctl.daemon.alarms import AlarmBook
@@ -28,7 +30,7 @@ from labctl.lab.laboratory import Pace
 from labctl.lab.locks import daemon_lock, hold
 from labctl.lab.pool import Pool
 from labctl.lab.recording import journals_of, open_bus, process_of
-from labctl.record.datapath import DataPath, open_data_path
+from labctl.record.datapath import DataPath, Delivery, open_data_path
 from labctl.record.health import BYTES_PER_ROW
 
 _log = logging.getLogger(__name__)
@@ -88,10 +90,10 @@ class Daemon:
         alarms = AlarmBook(self._folder / "alarms.json")
         laboratory = Laboratory(config, self._config_path, self._pace, process, self._folder, path, alarms, pool)
         self._keepers = {station: Keeper(laboratory, station) for station in config.stations}
-        self._inherit(path)
-        desk = Desk(bus, process, self._keepers, config.storage.database)
+        left = self._inherit(path)
+        desk = Desk(bus, process, self._keepers, config.storage.database, self._config_path.parent / FOLDER)
         async with asyncio.TaskGroup() as group:
-            works = [
+            works: list[asyncio.Task[None] | asyncio.Task[bool]] = [
                 group.create_task(keeper.serve(), name=f"keeper {station}") for station, keeper in self._keepers.items()
             ]
             works += [
@@ -100,6 +102,7 @@ class Daemon:
             ]
             works.append(group.create_task(self._announce_lab(bus, process, path), name="state"))
             works.append(group.create_task(self._watchdog.serve(), name="watchdog"))
+            works += [group.create_task(each.close(inf), name=f"closing {each.run}") for each in left]
             await desk.open()
             self._ready(where)
             self._notifier.ready(f"{len(self._keepers)} stations")
@@ -112,17 +115,19 @@ class Daemon:
                 for work in works:
                     work.cancel()
 
-    def _inherit(self, path: DataPath) -> None:
-        """Deliver what a dead process left; runs whose program is in an instrument are gone on with."""
+    def _inherit(self, path: DataPath) -> list[Delivery]:
+        """Return what a dead process left to be delivered; runs whose program is in an instrument are gone on with."""
         left, interrupted = path.take_over()
+        by_run = {each.journal.run: each for each in interrupted}
+        for keeper in self._keepers.values():
+            under_way = keeper.queue.current
+            found = None if under_way is None else by_run.get(under_way.run)
+            if keeper.inherit(found) and found is not None:
+                del by_run[found.journal.run]
+        left += [path.lose(each) for each in by_run.values()]
         for delivery in left:
             _log.warning("what run %s left is being delivered", delivery.run)
-        at = {each.journal.station: each for each in interrupted}
-        for keeper in self._keepers.values():
-            if keeper.inherit(at.get(keeper.station)):
-                del at[keeper.station]
-        for each in at.values():
-            path.lose(each)
+        return left
 
     async def _end_runs(self) -> None:
         running = [keeper.turn.run for keeper in self._keepers.values() if keeper.turn is not None]
@@ -156,7 +161,9 @@ class Daemon:
                     await keeper.changed.wait()
 
     async def _announce_lab(self, bus: Bus, process: Process, path: DataPath) -> None:
-        self._watchdog.register("recorder", *self._keepers)
+        self._watchdog.register(*self._keepers)
+        if self._config.storage.recorder == "inside":  # one elsewhere has a service of its own
+            self._watchdog.register("recorder")
         rows, since, committed = 0, host_monotonic(), -1
         while True:
             total, now = sum(keeper.rows for keeper in self._keepers.values()), host_monotonic()

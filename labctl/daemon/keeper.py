@@ -25,7 +25,7 @@ from labctl.lab.recording import Sink, begin
 from labctl.plan import Limits, StationAbilities
 from labctl.program import ProgrammableCycler
 from labctl.reading import Event, Record, RunState, Severity
-from labctl.record.datapath import Interrupted
+from labctl.record.datapath import Delivery, Interrupted
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Keeper:
             Whether the run will be gone on with; else it is lost, and an alarm says so.
         """
         entry = self.queue.current
-        if entry is not None and interrupted is not None and interrupted.journal.run == entry.run:
+        if entry is not None and interrupted is not None and interrupted.run == entry.run:
             self._interrupted = interrupted
             return True
         if entry is not None:
@@ -93,6 +93,15 @@ class Keeper:
 
     async def serve(self) -> None:
         """Connect, and connect again, until cancelled; then make the station safe."""
+        try:
+            await self._live_for_ever()
+        finally:
+            if self._closing:
+                await asyncio.wait(self._closing, timeout=PATIENCE_AT_THE_END)
+            for closing in self._closing:
+                closing.cancel()
+
+    async def _live_for_ever(self) -> None:
         pause = FIRST_RETRY
         while True:
             try:
@@ -129,12 +138,12 @@ class Keeper:
                     await self._work(bench)
             finally:
                 assembly.station.stop()
-                await in_lab_time(clock, assembly.station.make_safe(heaters_off=True))
-                end = {"state": RunState.STOPPED.value, "reason": "the watch ended"}
-                bench.watch_sink(Event("run.ended", clock.unix(), clock.now(), "The watch ended.", data=end))
-                for closing in self._closing:
-                    closing.cancel()
-                await delivery.close(PATIENCE_AT_THE_END)
+                try:
+                    await in_lab_time(clock, assembly.station.make_safe(heaters_off=True))
+                finally:
+                    end = {"state": RunState.STOPPED.value, "reason": "the watch ended"}
+                    bench.watch_sink(Event("run.ended", clock.unix(), clock.now(), "The watch ended.", data=end))
+                    self._close_when_stored(delivery)
 
     def _expect_program(self, assembly: Assembly) -> None:
         """Tell the cycler before it is connected which program it is to leave alone."""
@@ -172,7 +181,7 @@ class Keeper:
         try:
             turn = go_on(self.laboratory, bench, entry, interrupted, self._recording)
         except LabctlError as error:
-            self.laboratory.path.lose(interrupted)
+            self._close_when_stored(self.laboratory.path.lose(interrupted))
             await in_lab_time(bench.clock, bench.assembly.station.make_safe(heaters_off=True))
             self._lost(entry, error.sentence)
         else:
@@ -181,7 +190,8 @@ class Keeper:
     def _watch(self, bench: Bench) -> Watch:
         if isinstance(bench.clock, VirtualClock):
             bench.clock.speed = 1.0  # nobody is helped by hours of idleness in a second
-        watch = Watch(bench.assembly.station, station_limits(self.abilities), bench.watch_sink, self._tripped)
+        station, limits = bench.assembly.station, station_limits(self.abilities)
+        watch = Watch(station, limits, bench.watch_sink, self._tripped, began=0.0)
         watch.start()
         return watch
 
@@ -198,16 +208,15 @@ class Keeper:
         if isinstance(bench.clock, VirtualClock):
             bench.clock.speed = self.laboratory.pace.speed
         try:
-            outcome = await turn.run.execute()
-            self.last = (turn.entry, outcome)
-            self._after(turn.entry, outcome)
+            await turn.run.execute()
         finally:
+            if (outcome := turn.run.outcome) is not None:  # also where its safe state could not be reached
+                self.last = (turn.entry, outcome)
+                self._after(turn.entry, outcome)
             self.turn = None
             self.queue.done()
             self.changed.set()
-            closing = asyncio.create_task(turn.delivery.close(inf), name=f"closing {turn.entry.run}")
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            self._close_when_stored(turn.delivery)
 
     def _after(self, entry: Entry, outcome: Outcome) -> None:
         """Decide whether the next entry may start by itself: only on the same cell, after a run that completed."""
@@ -225,6 +234,12 @@ class Keeper:
             self.held = ""
 
     # -- records -----------------------------------------------------------------------------------------------------
+
+    def _close_when_stored(self, delivery: Delivery) -> None:
+        """Let a delivery go when the database has all of it, however long that takes."""
+        closing = asyncio.create_task(delivery.close(inf), name=f"closing {delivery.run}")
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     def _recording(self, sink: Sink) -> Callable[[Record], None]:
         def record(record: Record) -> None:

@@ -1,5 +1,6 @@
 """The queue of a station: runs that wait for their turn and the one that has it, kept across restarts."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -95,18 +96,30 @@ class Queue:
         self.current = None
         self._save()
 
-    def holds(self, run: str) -> bool:
-        """Whether a run waits here, by its UUID or the beginning of it."""
-        return any(entry.run.startswith(run) for entry in self._entries)
+    def named(self, run: str) -> list[Entry]:
+        """Return the waiting runs of a UUID, or of the beginning of one."""
+        return [entry for entry in self._entries if entry.run.startswith(run)]
 
-    def remove(self, run: str) -> Entry:
-        """Take an entry out; raises RefusedForSafety where it is not there."""
-        for entry in self._entries:
-            if entry.run.startswith(run):
-                self._entries.remove(entry)
-                self._save()
-                return entry
-        raise RefusedForSafety(f"No run {run} waits here.", "`labctl queue` lists those that do.")
+    def remove(self, entry: Entry) -> None:
+        """Take an entry out."""
+        self._entries.remove(entry)
+        self._save()
 
     def _save(self) -> None:
         save(self._file, _KEPT, _Kept(current=self.current, waiting=tuple(self._entries)))
+
+
+def remove(queues: Iterable[Queue], run: str) -> None:
+    """Take a waiting run out of its queue, by its UUID or the beginning of it.
+
+    Raises:
+        RefusedForSafety: none waits that is called so, or several do.
+    """
+    found = [(queue, entry) for queue in queues for entry in queue.named(run)]
+    if not found:
+        raise RefusedForSafety(f"No run {run} waits in a queue.", "`labctl queue` lists those that do.")
+    if len(found) > 1:
+        several = ", ".join(entry.run for _, entry in found)
+        raise RefusedForSafety(f"Several runs that wait begin with {run}: {several}.", "Say more of the UUID.")
+    queue, entry = found[0]
+    queue.remove(entry)

@@ -32,6 +32,8 @@ class Watch:
         sink: takes each record in order; it never blocks.
         on_trip: told of each trip, when its event is recorded and before the station is safe.
         interval: s between two rows.
+        began: lab time from which its rows count their test time, where it goes on with the record of an earlier
+            watch; None: now.
     """
 
     def __init__(
@@ -41,12 +43,15 @@ class Watch:
         sink: Sink,
         on_trip: OnTrip = lambda trip: None,
         interval: float = INTERVAL,
+        began: float | None = None,
     ) -> None:
         self.trip: Trip | None = None
         self._station = station
         self._limits = limits
         self._on_trip = on_trip
         self._ledger = Ledger(station.clock.now())
+        if began is not None:
+            self._ledger.start_time = began
         poll_period = station.instruments.cycler.poll_period
         self._teller = Teller(sink, station.clock, station.board, self._ledger, Progress(), poll_period)
         self._teller.follow(RecordRule(interval=interval))

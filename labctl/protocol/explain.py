@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Iterator
-from typing import get_args
+from typing import get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -114,7 +114,7 @@ def _unbuilt(given: object) -> str:
 def _missing(key: str, path: KeyPath, table: type[Model], source: Source) -> Finding:
     field = dict(_fields(table)).get(key)
     example = (field.examples or [None])[0] if field else None
-    is_table = field is not None and any(_models(field.annotation))
+    is_table = field is not None and (get_origin(field.annotation) is dict or any(_models(field.annotation)))
     name = ".".join(str(part) for part in path[:-1])
     where = "this step" if path[:1] == ("step",) and len(path) > 1 else f"[{name}]" if name else "this file"
     remedy = (

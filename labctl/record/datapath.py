@@ -10,7 +10,6 @@ from pathlib import Path
 from labctl.bus.base import Bus
 from labctl.bus.outbox import Outbox
 from labctl.bus.topics import Process, Station
-from labctl.engine.charter import Charter, load
 from labctl.engine.journal import Journal
 from labctl.engine.position import Position, newest
 from labctl.errors import RefusedForSafety, StorageError
@@ -187,13 +186,18 @@ class Delivery:
 class Interrupted:
     """A run whose process died while its program went on in the instrument.
 
-    To go on: connect the station with `cycler.expect_program(position.following.token)` said before, bind the plan from
-    the charter, and execute `Run(plan, station, operator, sink, resume=position)` on the delivery that `resume` gives.
+    To go on: connect the station with `cycler.expect_program(position.following.token)` said before, bind the plan anew
+    from what the run was begun with, and execute `Run(plan, station, operator, sink, resume=position)` on the delivery
+    that `resume` gives.
     """
 
-    charter: Charter
     position: Position
     journal: Journal
+
+    @property
+    def run(self) -> str:
+        """UUID of the run."""
+        return self.journal.run
 
 
 class DataPath:
@@ -260,15 +264,14 @@ class DataPath:
         for run, channel in Journal.leftovers(self._journals):
             try:
                 journal = Journal.open(self._journals, run, channel)
-                charter = None if journal.ended else load(journal.folder)
-                position = None if charter is None else newest(journal.read)
+                position = None if journal.ended else newest(journal.read)
             except (StorageError, RefusedForSafety) as error:
                 _log.error("%s", error.sentence)
                 continue
             if journal.last == 0:
                 journal.remove()
-            elif charter is not None and position is not None and position.following is not None:
-                interrupted.append(Interrupted(charter, position, journal))
+            elif position is not None and position.following is not None:
+                interrupted.append(Interrupted(position, journal))
             else:
                 deliveries.append(self._lose(journal))
         return deliveries, interrupted

@@ -15,6 +15,11 @@ from labctl.tui.lines import Lines
 from labctl.tui.shown import wrapped
 
 WIDTH = 66
+ARROWS: tuple[BindingType, ...] = (
+    Binding("left", "app.focus_previous", "Previous", show=False, id="dialog.previous"),
+    Binding("right", "app.focus_next", "Next", show=False, id="dialog.next"),
+)
+"""From button to button, also with gloves on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,7 @@ class Ask(ModalScreen[dict[str, str] | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", id="dialog.cancel"),
-        Binding("left", "app.focus_previous", "Previous", show=False, id="dialog.previous"),
-        Binding("right", "app.focus_next", "Next", show=False, id="dialog.next"),
+        *ARROWS,
     ]
     AUTO_FOCUS = None
 

@@ -14,6 +14,7 @@ from textual.widgets import Button, Input
 from labctl.errors import LabctlError
 from labctl.literal import literal
 from labctl.tui.control import Control, facts
+from labctl.tui.dialogs import ARROWS
 from labctl.tui.lines import Line, Lines
 from labctl.tui.shown import wrapped
 from labctl.tui.table import Column, Table
@@ -34,6 +35,7 @@ class StartDialog(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Cancel", id="start.cancel"),
         Binding("enter", "check", "Check", id="start.check"),
+        *ARROWS,
     ]
     AUTO_FOCUS = "#files"
 

@@ -211,6 +211,25 @@ def test_stop_asks_a_person_first(labctl: Labctl, served: Served, monkeypatch: p
     assert labctl("stop", "A1", "--yes")[0] == 0
 
 
+@pytest.mark.parametrize(("typed", "done"), [("reset", True), ("yes", False), ("", False), ("Reset", False)])
+def test_reset_asks_a_person_for_the_word(
+    labctl: Labctl, served: Served, monkeypatch: pytest.MonkeyPatch, typed: str, done: bool
+) -> None:
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr("typer.prompt", lambda *_, **__: typed)
+    served.daemon.answer = lambda request: {"stations": {"A1": []}}
+    status, out, _ = labctl("reset", "--reason", "aired")
+    assert (status, out) == ((0, "A1: released\n") if done else (1, "Nothing was done.\n"))
+    assert [request.action.do for request in served.daemon.requests] == (["reset"] if done else [])
+
+
+def test_reset_says_who_did_not_answer(labctl: Labctl, served: Served) -> None:
+    served.daemon.answer = lambda request: {"stations": {"A1": [], "A2": [ESCAPE]}}
+    assert labctl("reset", "--reason", "aired")[:2] == (1, f"A1: released\nA2: {SHOWN}\n")
+    assert served.last.reason == "aired"
+    assert labctl("reset")[0] == 2
+
+
 @pytest.mark.parametrize("exit_code", [1, 3, 5, 6])
 def test_a_refusal_has_the_daemons_words_and_status(labctl: Labctl, served: Served, exit_code: int) -> None:
     served.daemon.answer = lambda request: Refusal(sentence=f"No, {ESCAPE}.", remedy="Wait.", exit_code=exit_code)

@@ -36,7 +36,7 @@ def folder_of(driver_name: str) -> Path:
 
 
 def test_there_are_drivers() -> None:
-    assert set(DRIVERS) >= {"dynamixel-x", "julabo", "keithley-2450", "mark10"}
+    assert set(DRIVERS) >= {"dynamixel-x", "julabo", "keithley-2450", "mark10", "simulated-cycler"}
     assert {driver.role for driver in DRIVERS.values()} == set(Role)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from labctl.api import Bucketed, CyclePage, Cycles, EventPage, Events, History, Reply, RunPage, Runs
 from labctl.bus.codec import PAYLOAD_LIMIT
-from labctl.daemon.answers import answer
+from labctl.daemon import answers
 from labctl.errors import StorageError
 from labctl.reading import Event, RunState
 from labctl.record.writer import Writer
@@ -15,6 +15,13 @@ from tests.laboratory import batches, experiment, reading, started
 
 FIRST = "11111111-d9cb-469f-a165-70867728950e"
 SECOND = "22222222-d9cb-469f-a165-70867728950e"
+
+
+NO_CELLS = Path("there is no such folder")
+
+
+def answer(database: Path, question: History | Cycles | Events | Runs, cells: Path = NO_CELLS) -> dict[str, object]:
+    return answers.answer(database, cells, question)
 
 
 @pytest.fixture
@@ -42,6 +49,16 @@ def test_cycles_come_in_pages(database: Path) -> None:
     assert first.more
     rest = CyclePage.model_validate(answer(database, Cycles(run=FIRST, after=first.cycles[-1].cycle_count)))
     assert first.cycles + rest.cycles == every.cycles
+
+
+def test_the_mass_of_a_cell_is_the_one_that_its_file_gives_now(database: Path, tmp_path: Path) -> None:
+    shelf = tmp_path / "cells"
+    shelf.mkdir()
+    file = shelf / "cell.toml"
+    file.write_text('schema = "1"\n[cell]\nname = "cell"\n[cell.positive]\nactive_mass = "13.2 mg"\n')
+    assert answer(database, Cycles(run=FIRST), shelf)["active_mass"] == pytest.approx(1.32e-5)
+    file.write_text("this is no cell")
+    assert answer(database, Cycles(run=FIRST), shelf)["active_mass"] == 1.1e-5
 
 
 def test_the_newest_events_of_a_run_and_of_all(database: Path) -> None:

@@ -64,6 +64,14 @@ class Lab:
             assert host_monotonic() < deadline, state
             host_sleep_blocking(0.05)
 
+    def end(self) -> None:
+        """Leave no process behind."""
+        for process in self.daemons:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
     def runs(self) -> list[dict[str, object]]:
         return list(json.loads(self.ask("runs", "--json").stdout)["runs"])
 
@@ -72,9 +80,7 @@ class Lab:
 def lab(tmp_path: Path):  # type: ignore[no-untyped-def]
     lab = Lab(tmp_path)
     yield lab
-    for process in lab.daemons:
-        process.kill()
-        process.communicate()
+    lab.end()
 
 
 def test_a_killed_daemon_is_started_again_and_tells_what_was_lost(lab: Lab) -> None:
@@ -133,6 +139,21 @@ def test_safe_over_the_bus_latches_until_the_reset(lab: Lab) -> None:
     lab.start_daemon("--simulate")
     assert "over the bus" in lab.ask("safe", "--reason", "smoke").stdout
     lab.until("A1", "estop")
+    assert lab.ask("start", "long.toml", "--station", "A1").returncode == 6
+    released = lab.ask("reset", "--reason", "it was the toaster")
+    assert (released.returncode, released.stdout) == (0, "".join(f"A{n}: released\n" for n in range(1, 5)))
+    lab.until("A1", "idle")
+    assert lab.ask("start", "long.toml", "--station", "A1").returncode == 0
+
+
+def test_safe_reaches_a_daemon_whose_configuration_is_half_edited(lab: Lab) -> None:
+    lab.start_daemon("--simulate")
+    half = lab.folder / "half.toml"
+    half.write_text(CONFIG.read_text().replace('"keithley-2450"', '"keithley-24"'))
+    lab.environment["LABCTL_CONFIG"] = str(half)
+    assert "over the bus" in lab.ask("safe").stdout
+    (lab.data / "run" / "broker" / "broker.json").rename(lab.folder / "gone.json")
+    assert "by a signal" in lab.ask("safe").stdout
 
 
 def test_safe_acts_by_itself_where_no_daemon_runs(lab: Lab) -> None:

@@ -14,6 +14,8 @@ from labctl.sim.bench import BenchParameters
 from labctl.sim.presets import CellChoice
 from labctl.sim.rig import PressParameters, RigParameters
 from labctl.sim.room import RoomParameters
+from labctl.tui.app import binding_ids
+from labctl.tui.keys import checked
 
 from .pages import DOCS, ROOT, blocks, quoted, tables
 
@@ -70,6 +72,15 @@ def test_a_default_is_the_one_of_the_model(heading: str, key: str) -> None:
 def as_lists(value: object) -> object:
     """Tuples as TOML would say them."""
     return [as_lists(one) for one in value] if isinstance(value, tuple) else value
+
+
+def test_the_keys_of_the_dashboards_page_are_possible(tmp_path: Path) -> None:
+    (shown,) = [b.text for b in blocks(DOCS / "how-to" / "use-the-dashboard.md") if b.language == "toml"]
+    file = tmp_path / "config.toml"
+    file.write_text((ROOT / "config.toml").read_text("utf-8") + shown, "utf-8")
+    keys = settings.load_settings(file).tui.keys
+    assert keys
+    assert checked(keys, binding_ids()) == keys
 
 
 def test_the_configuration_for_separate_processes_is_one(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.simulated_cycler import records
-from drivers.simulated_cycler.execution import LOOKS, Execution, look_at
+from drivers.simulated_cycler.execution import Execution
 from drivers.simulated_cycler.language import Listing, parse
+from drivers.simulated_cycler.looks import LOOKS, look_at
 from drivers.simulated_cycler.records import Entry
 from labctl.program import Kept, ProgramState
 from labctl.sim.bench import Bench
@@ -235,6 +236,24 @@ def test_a_pause_is_not_time_of_the_step() -> None:
     assert execution.state is ProgramState.DONE
     assert [(e.clock, e.step_clock) for e in kept] == [(0, 0), (4000, 4000), (1000_000, 4000), (1006_000, 10_000)]
     assert kept[-1].counts.charge_in == pytest.approx(0.5, abs=1e-9)
+
+
+def test_a_pause_is_not_time_of_held_voltage_and_loses_none() -> None:
+    bench = bench_of(Cell(QUICK))
+    kept: list[Entry] = []
+    execution = Execution(parse("LIMIT 3.0 4.3 0.1 inf\nSTEP CV 3.5 0.1; END NEXT TCV>=10.0"), bench.cell, kept.append)
+    bench.attach(execution)
+    while bench.cell.limiting == "current":
+        bench.advance_to(bench.time + 0.1)
+    bench.advance_to(bench.time + 4.0)
+    execution.pause()
+    bench.advance_to(bench.time + 1000.0)
+    execution.go_on()
+    bench.advance_to(bench.time + 7.0)
+    assert execution.state is ProgramState.DONE
+    paused, resumed = (entry for entry in kept if entry.kept is Kept.SAMPLE)
+    assert paused.step_clock == resumed.step_clock
+    assert kept[-1].step_clock - paused.step_clock == pytest.approx(6000, abs=1000), "the 4 s before count"
 
 
 def test_a_record_is_kept_before_the_clock_turns_unseen() -> None:

@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labctl.engine import charter, position
-from labctl.engine.charter import Charter
+from labctl.engine import position
 from labctl.engine.journal import SEGMENT_RECORDS, Journal
 from labctl.engine.ledger import Counts
 from labctl.engine.position import KIND, Following, Position, Surroundings, newest
 from labctl.reading import COLUMNS, Event, Reading, Record
-from tests.laboratory import EPOCH, header, new_run, reading, started
+from tests.laboratory import EPOCH, new_run, reading, started
 
 HERE = Position(
     path=(2, 5, 0),
@@ -145,22 +144,6 @@ def test_a_journal_keeps_what_is_behind_its_newest_position_on_disk(tmp_path: Pa
     journal.forget(journal.durable)
     assert journal.read(0, 1)[0][0] > first
     journal.remove()
-
-
-def test_the_charter_lies_beside_the_journal_and_goes_with_it(tmp_path: Path) -> None:
-    run = new_run()
-    journal = Journal.create(tmp_path, run, "A4", simulated=True)
-    assert charter.load(journal.folder) is None
-    whole = Charter(header(run), "wang.toml", "cell.toml", "[cell]\n")
-    charter.save(journal.folder, whole)
-    assert charter.load(journal.folder) == whole
-    (journal.folder / "charter.json").write_text('{"header": 1}')
-    assert charter.load(journal.folder) is None
-    journal.append(started(run))
-    journal.close()
-    again = Journal.open(tmp_path, run)
-    again.remove()
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_positions_are_told_often_enough_for_one_segment_of_the_journal() -> None:

@@ -15,8 +15,6 @@ from labctl.bus.base import Bus
 from labctl.bus.client import MqttBus
 from labctl.bus.local import LocalBus
 from labctl.bus.topics import Process, Station
-from labctl.engine import charter
-from labctl.engine.charter import Charter
 from labctl.engine.journal import Journal
 from labctl.engine.ledger import Counts
 from labctl.engine.position import KIND, Following, Position
@@ -32,7 +30,6 @@ from tests.laboratory import (
     MosquittoBroker,
     ended,
     experiment,
-    header,
     new_run,
     reading,
     started,
@@ -271,28 +268,26 @@ def position(path: tuple[int, ...], following: Following | None) -> Event:
 
 
 async def test_a_run_whose_program_may_go_on_is_offered_and_resumed_or_lost(tmp_path: Path) -> None:
-    """Four processes died: one in a step of the host, one without a charter; of the other two one is gone on with."""
+    """Four processes died: one in a step of the host, one before any; of the other two one is gone on with."""
     following = Following("token", 1, 0.0, EPOCH, 1, Counts())
     runs = {name: new_run() for name in ("resumed", "lost", "host", "bare")}
     for name, run in runs.items():
         journal = Journal.create(tmp_path / "journals", run, "A4", simulated=True)
         journal.append(started(run))
-        journal.append(position((0,), following))
+        if name != "bare":
+            journal.append(position((0,), following))
         if name == "host":
             journal.append(position((1,), None))
-        if name != "bare":
-            charter.save(journal.folder, Charter(header(run), "wang.toml"))
         journal.append(reading(2))
         journal.close()
     async with opened(LocalBus(), tmp_path) as path:
         deliveries, interrupted = path.take_over()
         assert {delivery.run for delivery in deliveries} == {runs["host"], runs["bare"]}
-        found = {each.charter.header.run: each for each in interrupted}
+        found = {each.run: each for each in interrupted}
         assert found.keys() == {runs["resumed"], runs["lost"]}
         resumed = found[runs["resumed"]]
         assert resumed.position.following is not None
         assert resumed.position.following.records == 1
-        assert resumed.charter.protocol_file == "wang.toml"
         lost = path.lose(found[runs["lost"]])
         delivery = path.resume(resumed)
         fill(delivery, [reading(3), ended(4.0)])

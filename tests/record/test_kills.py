@@ -3,9 +3,7 @@
 The moments are numbers of records, drawn from a seed that is printed. What counts is what the journal had.
 """
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Self
@@ -14,35 +12,11 @@ import pytest
 
 from tests.laboratory import MosquittoBroker
 from tests.record.evidence import Payloads, assert_whole, journalled, stored
+from tests.record.processes import EmbeddedBroker, Mosquitto, first_line, kill, start
 
 KILLS = 10
 ROWS = 2000
 PRODUCER = Path(__file__).with_name("producer.py")
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PRODUCER.parent.parent.parent)}
-
-
-class EmbeddedBroker:
-    """The embedded broker as its own process; started again, it is where it was."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.bus = str(folder / "broker.json")
-        self.start()
-
-    def start(self) -> None:
-        self._process = start("-m", "labctl.bus", "--directory", str(self._folder))
-        first_line(self._process)
-
-    def kill(self) -> None:
-        kill(self._process)
-
-
-class Mosquitto(MosquittoBroker):
-    """Debian's broker, without persistence: it forgets as much as the embedded one."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.bus = f"mqtt://labctl:secret@127.0.0.1:{self.address.port}"
 
 
 class Lab:
@@ -72,24 +46,6 @@ class Lab:
         process = start(str(PRODUCER), str(self.journals), self.broker.bus, str(rows))
         self._processes.append(process)
         return process
-
-
-def start(*arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, env=ENVIRONMENT)
-
-
-def first_line(process: subprocess.Popen[bytes]) -> bytes:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line, f"{process.args} ended with {process.wait()}"
-    return line
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-    assert process.stdout is not None
-    process.stdout.close()
 
 
 def until(producer: subprocess.Popen[bytes], number: int) -> bool:

@@ -305,10 +305,10 @@ async def test_a_start_is_checked_by_the_daemon_and_confirmed(staged: Staged) ->
         assert isinstance(stage.app.focused, Button)
         assert stage.app.focused.id == "cancel"
         await stage.press("right", "right", "enter")
+        await stage.until("start mine.toml on A2 – confirmed")
         (start,) = [r.action for r in stage.daemon.commands("start")]
         assert isinstance(start, Start)
         assert (start.station, start.inputs) == ("A2", {"cycles": "5"})
-        await stage.until("start mine.toml on A2 – confirmed")
 
 
 async def test_findings_are_shown_literally_with_their_caret_and_nothing_can_start(staged: Staged) -> None:

@@ -1,0 +1,243 @@
+"""A laboratory of separate processes: broker, recorder, simulators, daemon, and a dashboard whose screen is read."""
+
+import asyncio
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+import pyte
+
+from labctl.client import Lab, connect
+from labctl.clock import host_monotonic, host_sleep, host_unix
+from labctl.tui.sight import Sight
+from labctl.tui.words import BLIND
+from tests.record.processes import ENVIRONMENT, EmbeddedBroker, Mosquitto
+from tests.stations import CONFIG, HEAD
+
+PATIENCE = 40.0
+GLANCE = 0.02
+SIZE = (120, 40)
+BRIGHT = 0.75
+"""Part of full brightness above which a character stands out; dim text of the dark theme has less."""
+OFTEN = HEAD.replace('interval = "60 s"', 'interval = "2 s"')
+CYCLING = """
+[[step]]
+repeat = 1000
+counts = "cycle"
+do = [
+  { charge = "C/5", until = "3.6 V", timeout = "30 h" },
+  { discharge = "C/5", until = "2.4 V", timeout = "30 h" },
+]
+"""
+PRESSED = OFTEN + CYCLING
+"""A protocol for a station with a rig, recorded so often that every kill hits records on their way."""
+UNPRESSED = OFTEN.replace("pressure.negative", "# pressure.negative") + CYCLING
+
+
+def configuration(broker: str, data: Path, stations: str, recorder: str = "separate") -> str:
+    """Return a config.toml of these stations."""
+    return (
+        f'schema = "1"\n[lab]\nsite = "demo"\n[bus]\nbroker = "{broker}"\n'
+        f'[storage]\ndata = "{data}"\nrecorder = "{recorder}"\n{stations}'
+    )
+
+
+def stations_of(*names: str) -> str:
+    """Return stations of the repository's config.toml."""
+    parts = CONFIG.read_text().split("# -- A")[1:]
+    return "".join(f"# -- A{part}" for part in parts if f"A{part[0]}" in names)
+
+
+async def until(true: Callable[[], bool], what: str, patience: float = PATIENCE) -> float:
+    """Wait until something is so; return the host seconds that it took."""
+    begin = host_monotonic()
+    while not true():
+        assert host_monotonic() - begin < patience, f"not within {patience:g} s: {what}"
+        await host_sleep(GLANCE)
+    return host_monotonic() - begin
+
+
+class Household:
+    """The processes of a laboratory, each by its name; whoever leaves the block leaves none behind."""
+
+    def __init__(self, folder: Path, broker: EmbeddedBroker | Mosquitto, stations: str) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.config = folder / "config.toml"
+        self.broker = broker
+        self.config.write_text(configuration(broker.bus, self.data, stations))
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._logs: list[IO[bytes]] = []
+
+    @property
+    def database(self) -> Path:
+        return self.data / "labctl.db"
+
+    @property
+    def journals(self) -> Path:
+        return self.data / "labctl.db.journal"
+
+    def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a process; what it says goes into a file under its name."""
+        log = (self.folder / f"{name}.log").open("ab")
+        self._logs.append(log)
+        command = [sys.executable, "-m", *arguments]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT)
+        self.processes[name] = process
+        return process
+
+    def start_recorder(self) -> None:
+        where = ("--database", str(self.database), "--bus", self.broker.bus)
+        self.start("recorder", "labctl.record", *where, "--site", "demo")
+
+    def start_daemon(self, *options: str) -> None:
+        self.start("daemon", "labctl", "--config", str(self.config), "daemon", *options)
+
+    def protocol(self, name: str, text: str) -> Path:
+        path = self.folder / f"{name}.toml"
+        path.write_text(text)
+        return path
+
+    async def start_simulators(self, *stations: str) -> None:
+        """Serve stations, each in a process of its own that outlives the daemon."""
+        for station in stations:
+            self.start(f"sim {station}", "labctl", "--config", str(self.config), "sim", "--station", station)
+        for station in stations:
+            file = self.data / "run" / f"sim-{station}.json"
+            await until(file.exists, f"simulators of {station}: {self.said(f'sim {station}')}")
+
+    def kill(self, name: str) -> None:
+        """End a process as a power cut would."""
+        self.processes[name].kill()
+        self.processes[name].wait()
+
+    def said(self, name: str) -> str:
+        """Return all that processes of this name have said."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    async def end(self, name: str) -> None:
+        """Ask a process to end and wait until it has."""
+        process = self.processes[name]
+        process.send_signal(signal.SIGTERM)
+        await until(lambda: process.poll() is not None, f"the end of the {name}: {self.said(name)[-3000:]}")
+        assert process.returncode == 0, self.said(name)[-3000:]
+
+    def close(self) -> None:
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+        self.broker.kill()
+        for log in self._logs:
+            log.close()
+
+
+class Eyes:
+    """What somebody at a client believes, looked at again and again: `sight` judges, as the dashboard's does.
+
+    Attributes:
+        oldest: the greatest age, in host seconds, of a state that was ever held for live with a number in it.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.sight = Sight(lab)
+        self.oldest = 0.0
+
+    async def watch(self) -> None:
+        while True:
+            for seen in self.sight.stations():
+                if seen.state is not None and seen.word not in BLIND and seen.state.values:
+                    self.oldest = max(self.oldest, host_unix() - seen.state.said_unix_second)
+            await host_sleep(GLANCE)
+
+    @property
+    def stored(self) -> bool:
+        """Whether everything is live and records are being stored."""
+        return not self.sight.trouble and self.sight.daemon is not None and not self.sight.daemon.recorder
+
+    def word(self, station: str) -> str:
+        return self.sight.station(station).word.value
+
+
+@asynccontextmanager
+async def watching(household: Household) -> AsyncIterator[Eyes]:
+    """Connect as a client does, as soon as the daemon answers, and look while the block runs."""
+    async with connect(household.config, user="anna", patience=PATIENCE) as lab:
+        eyes = Eyes(lab)
+        look = asyncio.create_task(eyes.watch())
+        try:
+            yield eyes
+        finally:
+            look.cancel()
+            await asyncio.wait([look])
+
+
+class Screen:
+    """A dashboard in a terminal of its own, of which only the screen is read."""
+
+    def __init__(self, household: Household) -> None:
+        self._screen = pyte.Screen(*SIZE)
+        self._stream = pyte.ByteStream(self._screen)
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
+        environment = {name: value for name, value in ENVIRONMENT.items() if name != "NO_COLOR"}
+        environment |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "labctl", "--config", str(household.config), "tui"],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment,
+            start_new_session=True,
+        )
+        os.close(slave)
+        os.set_blocking(self._master, False)
+        asyncio.get_running_loop().add_reader(self._master, self._read)
+
+    def _read(self) -> None:
+        with suppress(BlockingIOError):
+            try:
+                self._stream.feed(os.read(self._master, 65536))
+            except OSError:  # Linux says EIO when the last writer is gone
+                asyncio.get_running_loop().remove_reader(self._master)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self._screen.display)
+
+    def rows(self, *stations: str) -> list[str]:
+        """Return the rows of the grid."""
+        return [line for line in self._screen.display if line[:6].strip(" ▶>").startswith(stations)]
+
+    def bright_numbers(self, *stations: str) -> str:
+        """Return every digit in the rows of these stations, behind their names, that is as bright as a live number."""
+        found = ""
+        for y, line in enumerate(self._screen.display):
+            if line in self.rows(*stations):
+                cells = (self._screen.buffer[y][x] for x in range(8, SIZE[0]))
+                found += "".join(cell.data for cell in cells if cell.data.isdigit() and _brightness(cell.fg) > BRIGHT)
+        return found
+
+    def kill(self) -> None:
+        """End the dashboard; its terminal goes with it."""
+        self._process.kill()
+        self._process.wait()
+        asyncio.get_running_loop().remove_reader(self._master)
+        os.close(self._master)
+
+
+def _brightness(colour: str) -> float:
+    """Return the brightness of a colour as a terminal keeps it: six hexadecimal digits, or a name, which is bright."""
+    try:
+        return max(bytes.fromhex(colour)) / 255
+    except ValueError:
+        return 1.0
