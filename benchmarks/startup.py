@@ -21,6 +21,8 @@ CONFIG = Path(__file__).parent.parent / "config.toml"
 LABCTL = str(Path(sys.executable).parent / "labctl")
 COMMANDS = {"labctl --help": ["--help"], "labctl status --json": ["status", "--json"]}
 BARE = [sys.executable, "-c", "pass"]
+LIBRARIES = [sys.executable, "-c", "import typer, asyncio, aiomqtt, pydantic.main, pydantic.fields"]
+"""What a client on the bus cannot do without."""
 ASK_WHAT_IS_IMPORTED = (
     "import sys; from labctl.cli.app import run; run();"
     f"sys.stderr.write(' '.join(name for name in {HEAVY} if name in sys.modules))"
@@ -32,10 +34,15 @@ def measure(arguments: Namespace) -> Report:
         rounds = [one_round(environment) for _ in range(1 + arguments.rounds)][1:]  # the first fills caches
         heavy = {name: imported(words, environment) for name, words in COMMANDS.items()}
     bare = Figure("python -c pass", "s", [spent["python"] for spent in rounds])
-    figures, goals = [bare], []
+    libraries = Figure("a client's libraries imported, nothing else", "s", [spent["libraries"] for spent in rounds])
+    figures, goals = [bare, libraries], []
     for name in COMMANDS:
         figure = Figure(name, "s", [spent[name] for spent in rounds])
-        figures += [figure, ratio(f"{name}, times Python itself", figure, bare)]
+        figures += [
+            figure,
+            ratio(f"{name}, times Python itself", figure, bare),
+            ratio(f"{name}, times the libraries", figure, libraries),
+        ]
         more = Figure(f"{name}, beyond Python, of medians", "s", [figure.median - bare.median])
         goals += [
             Goal(more, "at most", MOST_MORE),
@@ -46,7 +53,7 @@ def measure(arguments: Namespace) -> Report:
 
 def one_round(environment: Mapping[str, str]) -> dict[str, float]:
     spent = {name: seconds([LABCTL, *words], environment) for name, words in COMMANDS.items()}
-    return {"python": seconds(BARE, environment), **spent}
+    return {"python": seconds(BARE, environment), "libraries": seconds(LIBRARIES, environment), **spent}
 
 
 def seconds(command: list[str], environment: Mapping[str, str]) -> float:
