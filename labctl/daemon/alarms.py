@@ -1,5 +1,6 @@
 """The alarms of a laboratory: raised by stations, acknowledged by people, kept across restarts."""
 
+import logging
 import uuid
 from pathlib import Path
 
@@ -8,8 +9,10 @@ from pydantic import TypeAdapter
 from labctl.api import Alarm
 from labctl.clock import host_unix
 from labctl.daemon.store import load, save
-from labctl.errors import RefusedForSafety
+from labctl.errors import RefusedForSafety, StorageError
 from labctl.reading import Severity
+
+_log = logging.getLogger(__name__)
 
 _ALARMS = TypeAdapter(tuple[Alarm, ...])
 
@@ -92,4 +95,8 @@ class AlarmBook:
         self._save()
 
     def _save(self) -> None:
-        save(self._file, _ALARMS, tuple(self._alarms.values()))
+        """Keep them on disk; one that the disk does not take still stands here, and hinders no safe state."""
+        try:
+            save(self._file, _ALARMS, tuple(self._alarms.values()))
+        except StorageError as error:
+            _log.error("%s", error.sentence)

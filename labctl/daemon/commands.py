@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -221,20 +222,25 @@ class Desk:
         return {"acknowledged": [alarm.id for alarm in done]}
 
     async def _every(self, do: str, who: str, why: str) -> Confirmed:
-        for keeper in self._keepers.values():
-            keeper.note("command", f"{who}: {do}", user=who, reason=why, action=do)
+        unconfirmed: dict[str, list[str]] = {name: [] for name in self._keepers}
         match do:
             case "pause_all":
-                for keeper in self._keepers.values():
-                    if keeper.turn is not None and not keeper.turn.run.paused:
-                        keeper.turn.run.pause(who, why)
-                return Confirmed(stations={name: [] for name in self._keepers})
+                self._pause_all(who, why)
             case "estop":
-                return Confirmed(stations=await make_all_safe(self._keepers.values(), who, why))
+                unconfirmed = await make_all_safe(self._keepers.values(), who, why)
             case _:
                 for keeper in self._keepers.values():
                     keeper.reset()
-                return Confirmed(stations={name: [] for name in self._keepers})
+        for keeper in self._keepers.values():  # afterwards: no record may come before a cell
+            keeper.note("command", f"{who}: {do}", user=who, reason=why, action=do)
+            keeper.changed.set()
+        return Confirmed(stations=unconfirmed)
+
+    def _pause_all(self, who: str, why: str) -> None:
+        for keeper in self._keepers.values():
+            if keeper.turn is not None and not keeper.turn.run.paused:
+                with suppress(NotNow):  # it is ending already
+                    keeper.turn.run.pause(who, why)
 
     # -- whom it concerns ----------------------------------------------------------------------------------------------
 

@@ -192,7 +192,7 @@ class Daemon:
             rows_per_second=rate,
             disk_free_byte=free,
             disk_days=free / (rate * BYTES_PER_ROW * 86400.0) if rate > 0.0 else None,
-            estop=any(keeper.estop for keeper in self._keepers.values()),
+            estop=any(keeper.queue.stopped for keeper in self._keepers.values()),
         )
 
     def _hold(self) -> FileLock:

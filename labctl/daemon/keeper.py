@@ -59,7 +59,6 @@ class Keeper:
         self.turn: Turn | None = None
         self.last: tuple[Entry, Outcome] | None = None
         self.held = "it was there when the daemon started" if self.queue else ""
-        self.estop = False
         self.rows = 0
         self.changed = asyncio.Event()
         self._interrupted: Interrupted | None = None
@@ -197,7 +196,7 @@ class Keeper:
 
     def _next(self) -> Entry | None:
         """Return the entry that may start now, taken out of the queue."""
-        if self.estop or self.held or self.queue.first is None or self.laboratory.alarms.latched(self.station):
+        if self.queue.stopped or self.held or self.queue.first is None or self.laboratory.alarms.latched(self.station):
             return None
         return self.queue.take()
 
@@ -333,8 +332,17 @@ class Keeper:
         self.bench.watch_sink(event)
 
     async def make_safe(self, user: str, reason: str) -> list[str]:
-        """Stop what runs and bring every instrument to its safe state; return what did not confirm it."""
-        self.estop = True
+        """Stop what runs and bring every instrument to its safe state; return what did not confirm it.
+
+        Nothing starts here any more until a `reset`; that is kept on disk, but only when the cell is safe.
+        """
+        self.queue.stopped = True
+        try:
+            return await self._make_safe(user, reason)
+        finally:
+            self.queue.stop(stopped=True)
+
+    async def _make_safe(self, user: str, reason: str) -> list[str]:
         if self.bench is None:
             return [f"{self.station} is not connected: {self.trouble}"]
         if self.turn is not None:
@@ -354,12 +362,12 @@ class Keeper:
 
     def reset(self) -> None:
         """Allow runs again after an emergency stop; what waits in the queue waits for a person."""
-        self.estop = False
+        self.queue.stop(stopped=False)
         self.held = "the laboratory was stopped" if self.queue else ""
         self._wake()
 
     def _refuse_while_stopped(self) -> None:
-        if self.estop:
+        if self.queue.stopped:
             raise RefusedForSafety(
                 f"Station {self.station} was stopped in an emergency.", "Find the cause, then `labctl reset`."
             )

@@ -40,6 +40,7 @@ class Entry(Message):
 class _Kept(Message):
     """What the file says."""
 
+    stopped: bool = False
     current: Entry | None = None
     waiting: tuple[Entry, ...] = ()
 
@@ -51,6 +52,7 @@ class Queue:
     """Entries in the order in which they were asked for.
 
     Attributes:
+        stopped: whether the station was stopped in an emergency and nobody has reset it.
         current: the entry whose turn it is; after a start the one that was under way when the process before died.
 
     Args:
@@ -60,6 +62,7 @@ class Queue:
     def __init__(self, file: Path) -> None:
         self._file = file
         kept = load(file, _KEPT, _Kept())
+        self.stopped = kept.stopped
         self.current = kept.current
         self._entries = list(kept.waiting)
 
@@ -105,8 +108,13 @@ class Queue:
         self._entries.remove(entry)
         self._save()
 
+    def stop(self, *, stopped: bool) -> None:
+        """Keep an emergency stop, or its reset."""
+        self.stopped = stopped
+        self._save()
+
     def _save(self) -> None:
-        save(self._file, _KEPT, _Kept(current=self.current, waiting=tuple(self._entries)))
+        save(self._file, _KEPT, _Kept(stopped=self.stopped, current=self.current, waiting=tuple(self._entries)))
 
 
 def remove(queues: Iterable[Queue], run: str) -> None:

@@ -38,7 +38,7 @@ def station_state(keeper: Keeper) -> StationState:
 
 def _word(keeper: Keeper) -> tuple[Word, str]:
     """Return the word and, where it needs one, a sentence."""
-    if keeper.estop:
+    if keeper.queue.stopped:
         return Word.ESTOP, "Everything was stopped; nothing starts until somebody resets it."
     if keeper.bench is None:
         return (Word.LOST if keeper.was_tried else Word.CONNECTING), keeper.trouble

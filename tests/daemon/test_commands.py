@@ -156,6 +156,8 @@ async def test_everything_stops_and_stays_so_until_the_reset(tmp_path: Path) -> 
         assert confirmed.stations == {name: [] for name in here.lab.stations}
         assert (await here.stored(run)).state is RunState.STOPPED
         await here.until("A2", lambda state: state.word is Word.ESTOP)
+    async with living(tmp_path, speed=600.0) as here:  # nor does a new daemon forget it
+        assert here.lab.stations["A2"].word is Word.ESTOP
         with pytest.raises(CommandRefused, match="emergency"):
             await here.lab.start(here.protocol(SHORT), station="A2")
         await here.lab.reset("false alarm")
