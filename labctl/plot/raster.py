@@ -84,8 +84,9 @@ def raster(series: Sequence[Points], window: Window, columns: int, rows: int, mo
 def dots(points: Points, window: Window, width: int, height: int) -> NDArray[np.bool_]:
     """Draw one series on a grid of dots, its top row first.
 
-    Everything is a vertical bar: the extremes of consecutive points in one column, and the part in each column of the
-    line that joins them to the next. So a million points cost a few passes over them, and a spike stays visible.
+    Everything is a vertical bar: the extremes of consecutive points in one column, and the part in each column of what
+    joins them to the next: a line, or where points have extremes the band between these. So a million points cost a few
+    passes over them, a spike stays visible, and a smooth rise in wide buckets is no saw.
     """
     x, low, high = points
     known = np.isfinite(x) & np.isfinite(low) & np.isfinite(high)
@@ -113,9 +114,11 @@ def dots(points: Points, window: Window, width: int, height: int) -> NDArray[np.
     if broken.size:
         joined = ~broken[leave]
         leave, enter = leave[joined], enter[joined]
-    middle = (row(low[leave] / 2 + high[leave] / 2), row(low[enter] / 2 + high[enter] / 2))
-    joints = _joints(place[leave], middle[0], place[enter], middle[1], width)
-    return _fill([bars, joints], width, height)[::-1]
+    lower, upper = (
+        _joints(place[leave], row(edge[leave]), place[enter], row(edge[enter]), width) for edge in (low, high)
+    )
+    band = lower[0], lower[1], np.maximum(lower[2], upper[2])
+    return _fill([bars, band], width, height)[::-1]
 
 
 def _dot(values: Array, low: float, high: float, count: int) -> Array:

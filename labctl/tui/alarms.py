@@ -10,11 +10,12 @@ from labctl.errors import LabctlError
 from labctl.literal import literal
 from labctl.tui.control import Control
 from labctl.tui.lines import Line, Lines
-from labctl.tui.overview import event_line, rule
+from labctl.tui.overview import event_lines, rule
 from labctl.tui.quantities import NAMES
 from labctl.tui.screen import LabScreen
 from labctl.tui.shown import clock_time, fit, wrapped
-from labctl.tui.table import Column, Row, Table
+from labctl.tui.sight import Seen
+from labctl.tui.table import Cells, Column, Table
 from labctl.tui.words import SEVERITY
 
 COLUMNS = (
@@ -47,24 +48,24 @@ class Alarms(LabScreen):
 
     def body(self) -> ComposeResult:
         """Lay out alarms, the sentence of the chosen one, and the log."""
-        yield Table(COLUMNS, id="alarms")
+        yield Table(COLUMNS, _cells, id="alarms")
         yield Lines(id="detail")
         yield Lines(id="log-title")
         yield Lines(id="log")
 
-    def repaint_body(self) -> None:
+    def repaint_body(self, _: list[Seen]) -> None:
         """Show alarms and log."""
         sight, width = self.control.sight, self.size.width
         alarms = sight.alarms()
         table = self.query_one("#alarms", Table)
-        table.set_rows([_row(alarm) for alarm in alarms])
+        table.set_rows([(_key(alarm), alarm) for alarm in alarms])
         chosen = next((alarm for alarm in alarms if _key(alarm) == table.key), None)
         self.query_one("#detail", Lines).show(_detail(chosen, width))
         waiting = sum(alarm.acknowledged_by is None for alarm in alarms)
         self.query_one("#log-title", Lines).show(
             [rule(f"Log   (alarms: {len(alarms)}, not acknowledged: {waiting})", width)]
         )
-        live = [event_line(each, width) for each in sight.events(most=LOG)]
+        live = [line for each in sight.events(most=LOG) for line in event_lines(each, width)]
         self.query_one("#log", Lines).show((live + self._past)[:LOG])
 
     async def plot(self) -> None:
@@ -125,11 +126,11 @@ def _key(alarm: Alarm) -> str:
     return f"{alarm.station}/{alarm.id}"
 
 
-def _row(alarm: Alarm) -> Row:
+def _cells(alarm: Alarm) -> Cells:
     said = SEVERITY[alarm.severity]
     style = said.style if alarm.acknowledged_by is None else "plain"
     state = "ACTIVE" if alarm.active else "over"
-    return _key(alarm), {
+    return {
         "!": (said.glyph, said.style),
         "Since": (clock_time(alarm.since_unix_second), "dim"),
         "Station": (alarm.station, "strong"),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -13,6 +14,8 @@ from textual.screen import Screen
 from labctl.client import Lab
 from labctl.clock import host_monotonic, host_unix
 from labctl.literal import literal
+from labctl.plot.raster import Mode
+from labctl.plot.text import mode_for
 from labctl.tui.alarms import Alarms
 from labctl.tui.control import Control
 from labctl.tui.dialogs import Help
@@ -42,6 +45,7 @@ class Dashboard(App[None]):
         reason: why control is taken; None: read-only.
         keys: [tui.keys] of the configuration, by id of the binding.
         folder: where the start dialog looks for protocols.
+        mode: what plots are drawn in; None: what this terminal can.
         monotonic, unix: host time.
 
     Raises:
@@ -65,12 +69,14 @@ class Dashboard(App[None]):
         reason: str | None = None,
         keys: Mapping[str, str] | None = None,
         folder: Path = Path(),
+        mode: Mode | None = None,
         monotonic: Callable[[], float] = host_monotonic,
         unix: Callable[[], float] = host_unix,
     ) -> None:
         # Textual chooses what takes colours away before it knows the theme: grey on grey would be black on black here.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
-        self.control = Control(self, lab, Sight(lab, monotonic, unix), Orders(monotonic, unix), reason)
+        glyphs = mode or mode_for(sys.stdout.encoding, os.environ)
+        self.control = Control(self, lab, Sight(lab, monotonic, unix), Orders(monotonic, unix), reason, glyphs)
         self.repaints = 0
         """How often the timer has repainted."""
         self._folder = folder

@@ -13,6 +13,7 @@ from textual.app import App
 
 from labctl.api import Confirmed, Word
 from labctl.client import Lab
+from labctl.plot.raster import Mode
 from labctl.tui.dialogs import Ask, Field
 from labctl.tui.orders import Orders
 from labctl.tui.sight import Seen, Sight
@@ -42,13 +43,15 @@ class Control:
 
     Attributes:
         selected: the station that keys act on.
+        mode: what plots are drawn in.
     """
 
-    def __init__(self, app: App[None], lab: Lab, sight: Sight, orders: Orders, reason: str | None) -> None:
+    def __init__(self, app: App[None], lab: Lab, sight: Sight, orders: Orders, reason: str | None, mode: Mode) -> None:
         self.lab = lab
         self.sight = sight
         self.orders = orders
         self.reason = reason
+        self.mode = mode
         self.selected: str | None = None
         self.emergency = Emergency()
         self._app = app

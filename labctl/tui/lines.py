@@ -65,13 +65,19 @@ class Lines(ScrollView):
     @property
     def text(self) -> str:
         """What is shown, without styles."""
-        return "\n".join("".join(text for text, _ in line).rstrip() for line in self._lines)
+        lines = (self.pieces(y) for y in range(self.count))
+        return "\n".join("".join(text for text, _ in line).rstrip() for line in lines)
+
+    @property
+    def count(self) -> int:
+        """Lines that there are, in view or not."""
+        return len(self._lines)
 
     def show(self, lines: Sequence[Line]) -> None:
         """Show these lines."""
         before, self._lines = self._lines, list(lines)
         if len(before) != len(lines):
-            self._fit()
+            self.fit()
             self.refresh(layout=self.styles.height is not None and self.styles.height.is_auto)
             return
         for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
@@ -86,14 +92,15 @@ class Lines(ScrollView):
 
     def on_resize(self, _: Resize) -> None:
         """Follow the viewport: a wider virtual size would bring a scrollbar."""
-        self._fit()
+        self.fit()
 
-    def _fit(self) -> None:
-        self.virtual_size = Size(self.room, len(self._lines))
+    def fit(self) -> None:
+        """Make as much room as there are lines."""
+        self.virtual_size = Size(self.room, self.count)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """One row a line."""
-        return len(self._lines)
+        return self.count
 
     def pieces(self, y: int) -> Line:
         """Return the pieces of a line."""

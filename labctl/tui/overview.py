@@ -1,5 +1,6 @@
 """F1: all stations in one grid, below it the selected one's voltage, its gauges and the last events."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -8,10 +9,11 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
 from labctl.client import Happening
+from labctl.literal import literal
 from labctl.tui.control import Control
 from labctl.tui.filter import passes
 from labctl.tui.gauges import gauges
-from labctl.tui.lines import Line, Lines
+from labctl.tui.lines import Line, Lines, Piece
 from labctl.tui.plot import Plot
 from labctl.tui.plots import TIME, VOLTAGE, last_day
 from labctl.tui.quantities import CURRENT, NEGATIVE, POSITIVE, TEMPERATURE
@@ -19,7 +21,7 @@ from labctl.tui.quantities import VOLTAGE as V
 from labctl.tui.screen import LabScreen
 from labctl.tui.shown import UNKNOWN, clock_time, fit, number, span, wrapped
 from labctl.tui.sight import Seen
-from labctl.tui.table import Column, Row, Table
+from labctl.tui.table import Cells, Column, Table
 from labctl.tui.trace import Trace
 from labctl.tui.trend import Trends
 from labctl.tui.words import BLIND, SAID, SEVERITY
@@ -27,7 +29,7 @@ from labctl.tui.words import BLIND, SAID, SEVERITY
 COLUMNS = (
     Column("Station", 7, most=12),
     Column("State", 11),
-    Column("Cell", 10, most=24),
+    Column("Cell", 13, most=32),
     Column("Doing", 14, most=28, drop=8),
     Column("Step", 5, right=True),
     Column("Cyc", 5, most=9, right=True),
@@ -42,6 +44,8 @@ COLUMNS = (
     Column("V trend", 8, most=16, drop=6),
 )
 QUANTITIES = (("V/V", V), ("I/mA", CURRENT), ("p an", NEGATIVE), ("p ca", POSITIVE), ("T/C", TEMPERATURE))
+MEASURED = {name: quantity.bdf for name, quantity in QUANTITIES if name in ("p an", "p ca", "T/C")}
+"""Columns that are there where any station has one of these quantities."""
 WIDTHS = {column.name: column.width for column in COLUMNS}
 EIGHTHS = " ▏▎▍▌▋▊▉"
 PROGRESS = 10
@@ -68,12 +72,12 @@ class Overview(LabScreen):
 
     def body(self) -> ComposeResult:
         """Lay out grid, filter, plot, gauges and events."""
-        yield Table(COLUMNS, id="grid")
+        yield Table(COLUMNS, self._cells, id="grid")
         yield Input(placeholder="text   state:run   cell:NMC*   !done", id="filter", compact=True)
         with Horizontal(id="below"):
             with Vertical(id="left"):
                 yield Lines(id="plot-title", classes="rule")
-                yield Plot(TIME, VOLTAGE, id="plot")
+                yield Plot(TIME, VOLTAGE, mode=self.control.mode, id="plot")
             with Vertical(id="right"):
                 yield Lines(id="gauges-title", classes="rule")
                 yield Lines(id="gauges")
@@ -89,15 +93,15 @@ class Overview(LabScreen):
         self._trace = Trace(self.control.lab, [self._plot], lambda: self.control.sight.now)
         self.query_one("#filter", Input).display = False
 
-    def repaint_body(self) -> None:
+    def repaint_body(self, stations: list[Seen]) -> None:
         """Show stations, gauges and events."""
         self.set_class(self.size.width < WIDE, "-narrow")
-        self._trends.look(self.control.sight.stations())
-        self._grid.set_rows([self._row(self.control.sight.station(name)) for name in self.choice])
+        self._trends.look(stations)
+        self._grid.set_rows([(seen.name, seen) for seen in self.choice(stations)], columns_for(stations))
         seen = self.control.seen
         if seen is not None:
             self._grid.select(seen.name)
-        self._title("#plot-title", "" if seen is None else f"{seen.name} {_cell(seen) or self._trace.said}")
+        self._title("#plot-title", "" if seen is None else f"{seen.name} {self._trace.said or _what(seen)[0]}".rstrip())
         self._title("#gauges-title", "" if seen is None else f"{seen.name} pressure, torque, temperature")
         self._title("#events-title", "Events")
         right = self.query_one("#gauges", Lines)
@@ -105,12 +109,12 @@ class Overview(LabScreen):
         self.query_one("#doing", Lines).show([] if seen is None else doing_lines(seen, right.size.width))
         events = self.query_one("#events", Lines)
         newest = self.control.sight.events(most=max(0, events.size.height))
-        events.show([event_line(each, events.size.width) for each in newest])
+        lines = [line for each in newest for line in event_lines(each, events.size.width)]
+        events.show(lines[: events.size.height])
 
-    @property
-    def choice(self) -> list[str]:
-        """Stations that pass the filter: what is not in the grid cannot be commanded from here."""
-        return [seen.name for seen in self.control.sight.stations() if passes(seen, self._wanted)]
+    def choice(self, stations: list[Seen]) -> list[Seen]:
+        """Return those that pass the filter: what is not in the grid cannot be commanded from here."""
+        return [seen for seen in stations if passes(seen, self._wanted)]
 
     async def plot(self) -> None:
         """Feed the plot of the selected station."""
@@ -120,7 +124,7 @@ class Overview(LabScreen):
         lines = self.query_one(where, Lines)
         lines.show([rule(text, lines.size.width)])
 
-    def _row(self, seen: Seen) -> Row:
+    def _cells(self, seen: Seen) -> Cells:
         said = SAID[seen.word]
         cells = {"Station": (seen.name, "strong"), "State": (f"{said.glyph} {said.word}", said.style)}
         for name, quantity in QUANTITIES:
@@ -130,7 +134,7 @@ class Overview(LabScreen):
             old = "dim" if seen.word in BLIND else "plain"
             specific = run.specific_mah_per_gram if seen.word not in BLIND else None
             cells |= {
-                "Cell": (run.cell, old) if run.cell else (run.protocol, "dim"),
+                "Cell": _what(seen) if seen.word not in BLIND else (_what(seen)[0], "dim"),
                 "Doing": (run.step_name, old),
                 "Step": (f"{run.step}/{run.steps}", old),
                 "Cyc": (f"{run.cycle}/{run.cycles}" if run.cycles < 100 else str(run.cycle), old),
@@ -144,7 +148,7 @@ class Overview(LabScreen):
             cells["V trend"] = (self._trends.drawn(seen), "dim")
         elif seen.state is not None and seen.state.queue:
             cells["Doing"] = (f"{len(seen.state.queue)} queued", "plain")
-        return seen.name, cells
+        return cells
 
     # -- keys --------------------------------------------------------------------------------------------------------
 
@@ -201,12 +205,16 @@ def progress(fraction: float, width: int) -> str:
     return bar + "─" * (width - len(bar))
 
 
-def event_line(each: Happening, width: int) -> Line:
-    """Write an event: time of the laboratory, station, what happened."""
+def event_lines(each: Happening, width: int) -> list[Line]:
+    """Write an event: time of the laboratory, station, what happened, in as many lines as it takes."""
     said = SEVERITY[each.event.severity]
-    head = f"{clock_time(each.event.unix_time_second)} {each.station} "
-    text = fit(each.event.message, max(0, width - len(head) - 2))
-    return (f"{said.glyph} ", said.style), (fit(head, len(head)), "dim"), (text, said.style)
+    head = literal(f"{clock_time(each.event.unix_time_second)} {each.station} ")
+    first, *more = wrapped(each.event.message, max(1, width - len(head) - 2))
+    indent = " " * (len(head) + 2), "plain"
+    return [
+        ((f"{said.glyph} ", said.style), (head, "dim"), (first, said.style)),
+        *((indent, (text, said.style)) for text in more),
+    ]
 
 
 def doing_lines(seen: Seen, width: int) -> list[Line]:
@@ -223,6 +231,26 @@ def doing_lines(seen: Seen, width: int) -> list[Line]:
     return [(), *(((fit(name, 8), "dim"), (fit(text, max(0, width - 8)), "plain")) for name, text in facts)]
 
 
-def _cell(seen: Seen) -> str:
+def _what(seen: Seen) -> Piece:
+    """Return the name of the cell that runs; where it has none, that of the protocol."""
     run = None if seen.state is None else seen.state.run
-    return "" if run is None else run.cell
+    if run is None:
+        return "", "plain"
+    return (run.cell, "plain") if run.cell else (run.protocol, "dim")
+
+
+def columns_for(stations: list[Seen]) -> list[Column]:
+    """Return the columns that these stations need, none of them wider than what stands in it."""
+    states = [seen.state for seen in stations if seen.state is not None]
+    measured = set().union(*(state.values for state in states))
+    runs = [state.run for state in states if state.run is not None]
+    longest = {
+        "Station": max((len(seen.name) for seen in stations), default=0),
+        "Cell": max((len(run.cell or run.protocol) for run in runs), default=0),
+        "Doing": max((len(run.step_name) for run in runs), default=0),
+    }
+    return [
+        replace(column, most=min(column.most, longest.get(column.name, column.most)))
+        for column in COLUMNS
+        if column.name not in MEASURED or not measured or measured.intersection(MEASURED[column.name])
+    ]

@@ -7,6 +7,7 @@ from labctl.api import Bucketed, EventPage, LabState, StationState
 from labctl.bus.local import LocalBus
 from labctl.bus.topics import Process, Station
 from labctl.client import Happening, Lab
+from labctl.plot.raster import Mode
 from labctl.tui.app import Dashboard
 from labctl.tui.theme import DARK
 from labctl.tui.trend import BARS, SPAN
@@ -63,7 +64,7 @@ async def picture(
     await lab.bus.retain(process.alive, b'{"schema":1,"alive":true}')
     await lab.bus.retain(process.state, daemon.model_dump_json(by_alias=True).encode())
     await lab.subscribe()
-    app = Dashboard(lab, unix=lambda: daemon.said_unix_second)
+    app = Dashboard(lab, mode=Mode.BRAILLE, unix=lambda: daemon.said_unix_second)
     async with app.run_test(size=size) as pilot:
         app.theme = theme
         if screen != "overview":

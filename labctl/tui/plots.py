@@ -1,20 +1,26 @@
 """What is plotted of a run, asked of the daemon in buckets: V-t, V-Q, capacity and efficiency, pressures."""
 
-from collections.abc import Awaitable, Callable
+from bisect import bisect_left, bisect_right
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import nan
+from typing import TypeVar
 
 from labctl.api import Bucketed, CycleLine, RunStatus
 from labctl.client import Lab
 from labctl.literal import literal
 from labctl.plot.axes import Axis
-from labctl.plot.data import Series
+from labctl.plot.data import Range, Series
+
+T = TypeVar("T")
 
 DAY = 86400.0
 CURVES = 3
 """Cycles whose curves are drawn over one another."""
 PAGE = 1000
+MOST = 2000
+"""Buckets that a question may ask for."""
 
 TIME = Axis("t", "s")
 VOLTAGE = Axis("V", "V")
@@ -31,27 +37,49 @@ class Chart:
 
 
 Charts = list[Chart]
-Draw = Callable[[Lab, str, RunStatus | None, int], Awaitable[Charts]]
-"""Laboratory, run, its status while it lasts, buckets -> charts, the upper one first."""
 
 
-async def last_day(lab: Lab, run: str, status: RunStatus | None, buckets: int) -> Charts:
-    """V over the last day of test time."""
-    start = None if status is None else status.test_time_second - DAY
-    found = await lab.history(run, ["voltage_volt"], start=start, buckets=buckets)
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a plot shall show.
+
+    Attributes:
+        run: its UUID.
+        status: while it lasts.
+        buckets: of which there must be no fewer than columns of dots: a wider one would be drawn as a stroke.
+        span: of x that is zoomed into; None: all.
+    """
+
+    run: str
+    status: RunStatus | None
+    buckets: int
+    span: Range | None = None
+
+
+Draw = Callable[[Lab, Wanted], Awaitable[Charts]]
+"""Returns the upper chart first."""
+
+
+async def last_day(lab: Lab, wanted: Wanted) -> Charts:
+    """V over the last day of test time; of a run that is younger, from its beginning."""
+    start = (
+        None if wanted.status is None or wanted.status.test_time_second < DAY else wanted.status.test_time_second - DAY
+    )
+    found = await lab.history(wanted.run, ["voltage_volt"], start=start, buckets=wanted.buckets)
     return [Chart("V(t) 24 h", TIME, VOLTAGE, [_line("V", found, 0)])]
 
 
-async def voltage_time(lab: Lab, run: str, _: RunStatus | None, buckets: int) -> Charts:
+async def voltage_time(lab: Lab, wanted: Wanted) -> Charts:
     """V over the whole run."""
-    found = await lab.history(run, ["voltage_volt"], buckets=buckets)
+    found = await _over_time(lab, wanted, ["voltage_volt"])
     return [Chart("V(t)", TIME, VOLTAGE, [_line("V", found, 0)])]
 
 
-async def voltage_capacity(lab: Lab, run: str, status: RunStatus | None, buckets: int) -> Charts:
+async def voltage_capacity(lab: Lab, wanted: Wanted) -> Charts:
     """V over the charge that went in, and over that which came out, of the last cycles."""
-    behind = -1 if status is None else max(-1, status.cycle - CURVES)
+    run, behind = wanted.run, -1 if wanted.status is None else max(-1, wanted.status.cycle - CURVES)
     page = await lab.cycles(run, after=behind)
+    buckets = min(2 * wanted.buckets, MOST)  # either curve is half of the cycle, and as wide as the plot
     series: list[Series] = []
     columns = ["voltage_volt", "charging_capacity_ah", "discharging_capacity_ah"]
     unit, per = _capacity_unit(page.active_mass)
@@ -62,12 +90,12 @@ async def voltage_capacity(lab: Lab, run: str, status: RunStatus | None, buckets
     return [Chart("V(Q) by cycle", Axis("Q", unit), VOLTAGE, series)]
 
 
-async def capacity_cycle(lab: Lab, run: str, _: RunStatus | None, _buckets: int) -> Charts:
+async def capacity_cycle(lab: Lab, wanted: Wanted) -> Charts:
     """Discharge capacity and coulombic efficiency of every complete cycle."""
     cycles: list[CycleLine] = []
     more, mass = True, None
     while more:
-        page = await lab.cycles(run, after=cycles[-1].cycle_count if cycles else -1, limit=PAGE)
+        page = await lab.cycles(wanted.run, after=cycles[-1].cycle_count if cycles else -1, limit=PAGE)
         cycles += page.cycles
         more, mass = page.more and bool(page.cycles), page.active_mass
     whole = [c for c in cycles if c.complete]
@@ -83,10 +111,10 @@ async def capacity_cycle(lab: Lab, run: str, _: RunStatus | None, _buckets: int)
     ]
 
 
-async def pressure_time(lab: Lab, run: str, _: RunStatus | None, buckets: int) -> Charts:
+async def pressure_time(lab: Lab, wanted: Wanted) -> Charts:
     """Both pressures over the whole run, with the extremes between two rows."""
     columns = [f"{side}_pressure_pa_{end}" for side in ("negative", "positive") for end in ("min", "max")]
-    found = await lab.history(run, columns, buckets=buckets)
+    found = await _over_time(lab, wanted, columns)
     sides = [
         Series(label, found.x, found.low[index], found.high[index + 1])
         for label, index in (("anode", 0), ("cathode", 2))
@@ -100,6 +128,26 @@ KINDS: dict[str, Draw] = {
     "capacity": capacity_cycle,
     "p-t": pressure_time,
 }
+
+
+async def _over_time(lab: Lab, wanted: Wanted, columns: Sequence[str]) -> Bucketed:
+    """Return the history of a whole run, in as many buckets again where it is zoomed into."""
+    whole = await lab.history(wanted.run, columns, buckets=wanted.buckets)
+    if wanted.span is None:
+        return whole
+    start, end = wanted.span
+    fine = await lab.history(wanted.run, columns, start=start, end=end, buckets=wanted.buckets)
+    before, behind = bisect_left(whole.x, start), bisect_right(whole.x, end)
+
+    def spliced(outside: list[T], inside: list[T]) -> list[T]:
+        return [*outside[:before], *inside, *outside[behind:]]
+
+    return Bucketed(
+        x=spliced(whole.x, fine.x),
+        low=[spliced(*both) for both in zip(whole.low, fine.low, strict=True)],
+        high=[spliced(*both) for both in zip(whole.high, fine.high, strict=True)],
+        rows=whole.rows,
+    )
 
 
 def _line(label: str, found: Bucketed, column: int) -> Series:

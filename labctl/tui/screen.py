@@ -1,5 +1,6 @@
 """What every screen of the laboratory has: header, alarm, body, the last command, keys; and its size judged."""
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,6 +14,7 @@ from labctl.tui.control import Control
 from labctl.tui.keys import KeyLine
 from labctl.tui.lines import Lines
 from labctl.tui.quantities import CURRENT, NEGATIVE, POSITIVE, TEMPERATURE, VOLTAGE
+from labctl.tui.sight import Seen
 from labctl.tui.top import alarm_lines, header
 from labctl.tui.words import SAID
 
@@ -48,7 +50,7 @@ class LabScreen(Screen[None]):
         self.control = control
         self._ready = False
         self._feeding: Worker[None] | None = None
-        self._fed: tuple[str | None, str] | None = None
+        self._fed: Hashable = None
 
     def compose(self) -> ComposeResult:
         """Lay out what all screens share around the body."""
@@ -73,11 +75,12 @@ class LabScreen(Screen[None]):
         """Show what is true now, four times a second."""
         if not self._ready:
             return
-        self.control.choose(self.choice)
         width, sight = self.size.width, self.control.sight
+        stations = sight.stations()
+        self.control.choose([seen.name for seen in self.choice(stations)])
         small = self.size.width < LEAST[0] or self.size.height < LEAST[1]
         self.set_class(small, "-small")
-        self.query_one("#top", Lines).show([header(sight, self.control.reason, width)])
+        self.query_one("#top", Lines).show([header(sight, stations, self.control.reason, width)])
         self.query_one("#alarm", Lines).show(alarm_lines(sight, width))
         order = self.control.orders.look()
         self.query_one("#order", Lines).show([] if order is None else [order.line])
@@ -86,14 +89,13 @@ class LabScreen(Screen[None]):
             here = f" This terminal is {self.size.width}x{self.size.height}; "
             self.query_one("#small", Lines).show([((f"{here}{LEAST[0]}x{LEAST[1]} is needed.", "plain"),)])
         else:
-            self.repaint_body()
+            self.repaint_body(stations)
 
-    @property
-    def choice(self) -> list[str]:
-        """Stations that keys may act on here."""
-        return self.control.sight.names
+    def choice(self, stations: list[Seen]) -> list[Seen]:
+        """Return those that keys may act on here."""
+        return stations
 
-    def repaint_body(self) -> None:
+    def repaint_body(self, stations: list[Seen]) -> None:
         """Show what is true in this screen's own part."""
         raise NotImplementedError
 
@@ -107,10 +109,9 @@ class LabScreen(Screen[None]):
             self._feeding = self.run_worker(self.plot(), group="plot", exclusive=True)
 
     @property
-    def plotted(self) -> tuple[str | None, str]:
-        """The station and the kind of its plot."""
-        seen = self.control.seen
-        return None if seen is None else seen.name, ""
+    def plotted(self) -> Hashable:
+        """What is wanted in the plot: of which station."""
+        return None if self.control.seen is None else self.control.selected
 
     async def plot(self) -> None:
         """Ask for what is plotted, and show it."""

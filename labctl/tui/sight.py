@@ -1,7 +1,7 @@
 """What may be believed now: of the daemon, of each station, of each value. What is too old is not shown as live."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from labctl.api import Alarm, LabState, StationState, Value, Word
@@ -47,14 +47,14 @@ class Seen:
 
     Attributes:
         word: LOST where it was not heard of, whatever it said last.
-        silent: host seconds since it was heard; None: never.
+        waited: host seconds since it was heard, as far as they make a value old; 0 while none is.
         why: a sentence where the word needs one.
     """
 
     name: str
     word: Word
     state: StationState | None
-    silent: float | None
+    waited: float
     why: str
 
     def reading(self, name: str) -> Reading:
@@ -73,15 +73,26 @@ class Seen:
         """
         if value.age is None:
             return None
-        allowed = PERIODS * value.period
-        if value.age > allowed:
+        if value.age > PERIODS * value.period:
             return value.age
-        waited = (self.silent or 0.0) if self.state is not None and self.state.speed == 1.0 else 0.0
-        return value.age + waited if value.age + waited > max(allowed, SILENT) else None
+        return value.age + self.waited if value.age + self.waited > _allowed(value) else None
+
+
+def _allowed(value: Value) -> float:
+    """Return the age in s beyond which a value that was young when it was said is too old."""
+    return max(PERIODS * value.period, SILENT)
+
+
+def _patience(state: StationState) -> float:
+    """Return the host seconds of silence in which no value of a state grows old."""
+    if state.speed != 1.0:
+        return SILENT
+    ages = [_allowed(value) - value.age for value in state.values.values() if value.age is not None]
+    return min([SILENT, *ages])
 
 
 class Sight:
-    """The laboratory at one instant."""
+    """The laboratory as it is now. A station of which nothing has changed is the same `Seen` as before."""
 
     def __init__(
         self, lab: Lab, monotonic: Callable[[], float] = host_monotonic, unix: Callable[[], float] = host_unix
@@ -90,6 +101,7 @@ class Sight:
         self._monotonic = monotonic
         self.unix = unix
         """Host time, seconds since 1970."""
+        self._kept: dict[str, tuple[Seen, float]] = {}
 
     @property
     def daemon(self) -> LabState | None:
@@ -124,20 +136,27 @@ class Sight:
 
     def station(self, name: str) -> Seen:
         """Look at one station."""
-        state = self._lab.stations.get(name)
-        arrived = self._lab.arrived.get(name)
-        silent = None if arrived is None else self._monotonic() - arrived
-        if state is None or silent is None:
-            return Seen(name, Word.LOST, None, None, "It has not been heard of yet.")
-        if self.trouble:
-            return Seen(name, Word.LOST, state, silent, "")
-        if silent > SILENT:
-            return Seen(name, Word.LOST, state, silent, f"It has been silent for {silent:.0f} s.")
-        return Seen(name, state.word, state, silent, state.why)
+        return self._look(name, self._monotonic(), self.trouble)
 
     def stations(self) -> list[Seen]:
         """Look at all of them."""
-        return [self.station(name) for name in self.names]
+        now, trouble = self._monotonic(), self.trouble
+        return [self._look(name, now, trouble) for name in self.names]
+
+    def _look(self, name: str, now: float, trouble: str) -> Seen:
+        state = self._lab.stations.get(name)
+        if state is None:
+            return Seen(name, Word.LOST, None, 0.0, "It has not been heard of yet.")
+        silent = now - self._lab.arrived[name]
+        if trouble:
+            return Seen(name, Word.LOST, state, 0.0, "")
+        if silent > SILENT:
+            return Seen(name, Word.LOST, state, 0.0, f"It has been silent for {silent:.0f} s.")
+        seen, patience = self._kept.get(name, (None, 0.0))
+        if seen is None or seen.state is not state:
+            seen, patience = Seen(name, state.word, state, 0.0, state.why), _patience(state)
+            self._kept[name] = seen, patience
+        return seen if silent <= patience else replace(seen, waited=silent)
 
     def alarms(self) -> list[Alarm]:
         """Return all alarms: who waits for a person first, then the loudest, then the newest."""

@@ -50,7 +50,7 @@ class StartDialog(ModalScreen[None]):
         """Lay out files, station, inputs, findings and buttons."""
         with Vertical(classes="dialog tall"):
             yield Lines(id="start-title")
-            yield Table(COLUMNS, id="files")
+            yield Table(COLUMNS, lambda name: {"Protocol": (name, "plain")}, id="files")
             yield Input(placeholder="station", id="start-station", compact=True, select_on_focus=False)
             yield Input(placeholder="inputs, such as cycles=5 rate=C/10", id="start-inputs", compact=True)
             yield Lines(id="findings")
@@ -69,7 +69,7 @@ class StartDialog(ModalScreen[None]):
 
     def _list(self) -> None:
         names = [str(file.relative_to(self._folder)) for file in self._files]
-        self.query_one("#files", Table).set_rows([(name, {"Protocol": (name, "plain")}) for name in names])
+        self.query_one("#files", Table).set_rows([(name, name) for name in names])
         if not self._files:
             self._say([(("There is no protocol (*.toml) in protocols/ or here.", "warn"),)])
 

@@ -1,5 +1,6 @@
 """F2: one station in big numbers, what it is doing and will do, its plots, its limits and its events."""
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,7 +13,7 @@ from labctl.literal import literal
 from labctl.tui.control import Control
 from labctl.tui.gauges import gauges
 from labctl.tui.lines import Line, Lines
-from labctl.tui.overview import event_line, rule
+from labctl.tui.overview import event_lines, rule
 from labctl.tui.plot import Plot
 from labctl.tui.plots import KINDS, TIME, VOLTAGE
 from labctl.tui.quantities import CURRENT, NEGATIVE, POSITIVE, TEMPERATURE
@@ -59,8 +60,8 @@ class Station(LabScreen):
                     yield Lines(classes="label")
                     yield Digits("")
         yield Lines(id="kinds")
-        yield Plot(TIME, VOLTAGE, id="plot")
-        yield Plot(TIME, VOLTAGE, id="second-plot")
+        yield Plot(TIME, VOLTAGE, mode=self.control.mode, id="plot")
+        yield Plot(TIME, VOLTAGE, mode=self.control.mode, id="second-plot")
         with Horizontal(id="below"):
             yield Lines(id="plan")
             with Vertical(id="right"):
@@ -74,7 +75,7 @@ class Station(LabScreen):
         plots[1].display = False
         self._trace = Trace(self.control.lab, plots, lambda: self.control.sight.now)
 
-    def repaint_body(self) -> None:
+    def repaint_body(self, _: list[Seen]) -> None:
         """Show the selected station."""
         seen = self.control.seen
         if seen is None:
@@ -94,12 +95,18 @@ class Station(LabScreen):
         limits.show(limit_lines(seen, limits.size.width))
         events = self.query_one("#events", Lines)
         newest = self.control.sight.events(seen.name, max(0, events.size.height - 1))
-        events.show([rule("Events", events.size.width), *(event_line(e, events.size.width) for e in newest)])
+        lines = [line for each in newest for line in event_lines(each, events.size.width)]
+        events.show([rule("Events", events.size.width), *lines][: events.size.height])
 
     @property
-    def plotted(self) -> tuple[str | None, str]:
-        """The station and the kind of its plot."""
-        return super().plotted[0], self._kind
+    def plotted(self) -> Hashable:
+        """What is wanted in the plot: of which station, which kind, zoomed where to."""
+        return super().plotted, self._kind, self._trace.span
+
+    def on_plot_zoomed(self, message: Plot.Zoomed) -> None:
+        """Ask for what is shown now in its full detail."""
+        self._trace.span = message.span
+        self.feed()
 
     async def plot(self) -> None:
         """Feed the chosen plot."""

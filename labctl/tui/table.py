@@ -1,16 +1,16 @@
 """A table with a cursor: columns of fixed width, one separator column, the less important ones dropped first."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 from textual.binding import Binding, BindingType
 from textual.events import Click, Resize
-from textual.geometry import Region, Size
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from labctl.tui.lines import Line, Lines
+from labctl.tui.lines import Line, Lines, Piece
 from labctl.tui.shown import fit
 
 
@@ -31,8 +31,9 @@ class Column:
     right: bool = False
 
 
-Row = tuple[str, dict[str, tuple[str, str]]]
-"""Key of a row, and by column its text and style."""
+T = TypeVar("T")
+Cells = dict[str, Piece]
+"""By column, text and style."""
 
 
 def layout(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
@@ -49,8 +50,14 @@ def layout(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
     return chosen
 
 
-class Table(Lines):
-    """Rows under a heading; the cursor stays with its row's key when rows come and go."""
+class Table(Lines, Generic[T]):
+    """Rows under a heading; the cursor stays with its row's key when rows come and go.
+
+    Only rows in view are written, and each only when what it is about is another object than before.
+
+    Args:
+        cells: writes what a row is about.
+    """
 
     can_focus = True
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -68,10 +75,20 @@ class Table(Lines):
     class Opened(Message):
         """A row was double-clicked."""
 
-    def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:  # noqa: A002 - Textual's word
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        cells: Callable[[T], Cells],
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's word
+    ) -> None:
         super().__init__(id=id)
         self._columns = columns
+        self._cells = cells
+        self._chosen: list[tuple[Column, int]] = []
         self._keys: list[str] = []
+        self._rows: list[T] = []
+        self._written: dict[int, tuple[T, Line]] = {}
         self._cursor = 0
 
     @property
@@ -84,16 +101,48 @@ class Table(Lines):
         if key in self._keys and key != self.key:
             self._go(self._keys.index(key))
 
-    def set_rows(self, rows: Sequence[Row]) -> None:
-        """Show these rows."""
-        key = self.key
-        self._keys = [name for name, _ in rows]
+    def set_rows(self, rows: Sequence[tuple[str, T]], columns: Sequence[Column] | None = None) -> None:
+        """Show these rows, each with its key; from now on in these columns, where any are given."""
+        key, count = self.key, len(self._rows)
+        self._keys, self._rows = [name for name, _ in rows], [row for _, row in rows]
+        self._columns = self._columns if columns is None else columns
         chosen = layout(self._columns, self.room - 2)
-        self.show([self._heading(chosen), *(self._line(cells, chosen) for _, cells in rows)])
+        if len(rows) != count:
+            self.fit()
+        if chosen != self._chosen or len(rows) != count:
+            self._chosen = chosen
+            self._written.clear()
+            self.refresh(layout=len(rows) != count)
+        else:
+            self._rewrite()
         if key in self._keys:
             self._go(self._keys.index(key))
         elif self._cursor >= len(self._keys):
             self._go(len(self._keys) - 1)
+
+    def _rewrite(self) -> None:
+        """Repaint rows in view that look otherwise than before."""
+        top = self.scroll_offset.y
+        for y in range(top + 1, min(top + self.size.height, self.count)):
+            before = self._written.get(y)
+            if before is None or (before[0] is not self._rows[y - 1] and before[1] != self.pieces(y)):
+                self.redraw(y)
+
+    @property
+    def count(self) -> int:
+        """Heading and rows."""
+        return len(self._rows) + 1
+
+    def pieces(self, y: int) -> Line:
+        """Return the pieces of the heading, or of a row."""
+        if y == 0:
+            return self._heading()
+        if y >= self.count:
+            return ()
+        row, kept = self._rows[y - 1], self._written.get(y)
+        if kept is None or kept[0] is not row:
+            kept = self._written[y] = row, self._line(self._cells(row))
+        return kept[1]
 
     def on_resize(self, event: Resize) -> None:
         """Forget lines of another width; the next repaint brings new ones."""
@@ -109,15 +158,20 @@ class Table(Lines):
         mark = ("▶ ", "title") if here else ("  ", "plain")
         return self._strip((mark, *self.pieces(index)[1:]), "cursor" if here else "plain")
 
-    def _heading(self, chosen: list[tuple[Column, int]]) -> Line:
-        return (("  ", "dim"), *((fit(c.name, width, right=c.right) + " ", "dim") for c, width in chosen))
+    def _heading(self) -> Line:
+        names = (fit(column.name, width, right=column.right) for column, width in self._chosen)
+        return (("  ", "dim"), (" ".join(names), "dim"))
 
-    def _line(self, cells: dict[str, tuple[str, str]], chosen: list[tuple[Column, int]]) -> Line:
-        line = [("  ", "plain")]
-        for column, width in chosen:
+    def _line(self, cells: Cells) -> Line:
+        line: list[Piece] = []
+        for column, width in self._chosen:
             text, style = cells.get(column.name, ("", "plain"))
-            line += [(fit(text, width, right=column.right), style), (" ", "plain")]
-        return tuple(line)
+            text = fit(text, width, right=column.right)
+            if line and line[-1][1] == style:
+                line[-1] = f"{line[-1][0]} {text}", style
+            else:
+                line += [(" ", "plain"), (text, style)]
+        return (("  ", "plain"), *line[1:])
 
     def action_move(self, by: int) -> None:
         """Move the cursor."""
@@ -148,7 +202,3 @@ class Table(Lines):
         self.scroll_to_region(
             Region(0, self._cursor, 1, 2), animate=False, force=True, immediate=True, x_axis=False, origin_visible=False
         )
-
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Heading and rows."""
-        return len(self._keys) + 1

@@ -4,7 +4,7 @@ from labctl.api import Alarm, Word
 from labctl.literal import literal
 from labctl.tui.lines import Line, Piece
 from labctl.tui.shown import age, clock_time, fit
-from labctl.tui.sight import Sight
+from labctl.tui.sight import Seen, Sight
 from labctl.tui.words import RUNNING, SEVERITY
 
 Part = tuple[int, str, str]
@@ -14,9 +14,9 @@ SLOW_STORAGE = 7.0
 """Days until the disk is full below which that is a warning."""
 
 
-def header(sight: Sight, control: str | None, width: int) -> Line:
+def header(sight: Sight, stations: list[Seen], control: str | None, width: int) -> Line:
     """Return the line at the top; what matters less is left out where it is narrow, alarms never."""
-    return joined([*_counts(sight), *_daemon(sight), *_who(sight, control)], width)
+    return joined([*_counts(sight, stations), *_daemon(sight), *_who(sight, stations, control)], width)
 
 
 def joined(parts: list[Part], width: int) -> Line:
@@ -36,8 +36,8 @@ def joined(parts: list[Part], width: int) -> Line:
     return tuple(pieces)
 
 
-def _counts(sight: Sight) -> list[Part]:
-    words = [seen.word for seen in sight.stations()]
+def _counts(sight: Sight, stations: list[Seen]) -> list[Part]:
+    words = [seen.word for seen in stations]
     alarms = sum(alarm.acknowledged_by is None for alarm in sight.alarms())
     site = "" if sight.daemon is None else literal(sight.daemon.site)
     running = sum(word in RUNNING for word in words)
@@ -67,8 +67,8 @@ def _daemon(sight: Sight) -> list[Part]:
     return parts
 
 
-def _who(sight: Sight, control: str | None) -> list[Part]:
-    simulated = any(s.state is not None and s.state.simulated for s in sight.stations())
+def _who(sight: Sight, stations: list[Seen], control: str | None) -> list[Part]:
+    simulated = any(s.state is not None and s.state.simulated for s in stations)
     marked: list[Part] = [(3, "SIMULATED", "rest")] if simulated else []
     return [
         *marked,

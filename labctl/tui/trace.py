@@ -5,8 +5,9 @@ from collections.abc import Callable
 from labctl.client import Lab
 from labctl.errors import LabctlError
 from labctl.literal import literal
+from labctl.plot.data import Range
 from labctl.tui.plot import Plot
-from labctl.tui.plots import Draw
+from labctl.tui.plots import MOST, Draw, Wanted
 from labctl.tui.sight import Seen
 
 SHARE = 20.0
@@ -26,26 +27,31 @@ class Trace:
     def __init__(self, lab: Lab, plots: list[Plot], now: Callable[[], float]) -> None:
         self.said = ""
         """Why there is no plot, as a sentence."""
+        self.span: Range | None = None
+        """Of x, that is zoomed into."""
         self._lab = lab
         self._plots = plots
         self._now = now
         self._shown: tuple[str, Draw] | None = None
+        self._asked: Range | None = None
         self._next = float("-inf")
 
-    async def look(self, seen: Seen | None, draw: Draw, prefix: str = "") -> None:
+    async def look(self, seen: Seen | None, draw: Draw) -> None:
         """Ask for what is plotted now, where it is due."""
         state = None if seen is None else seen.state
         run = None if state is None else (state.run.run if state.run is not None else state.last_run)
         if seen is None or state is None or run is None:
             self._clear("No run yet." if seen is not None else "")
             return
-        if self._shown == (run, draw) and self._now() < self._next:
+        if self._shown == (run, draw) and self._asked == self.span and self._now() < self._next:
             return
         if self._shown != (run, draw):
             self._clear("")
-        began = self._now()
+            self.span = None
+        began, self._asked = self._now(), self.span
+        buckets = min(max(100, 2 * self._plots[0].size.width), MOST)
         try:
-            charts = await draw(self._lab, run, state.run, max(100, 2 * self._plots[0].size.width))
+            charts = await draw(self._lab, Wanted(run, state.run, buckets, self.span))
         except LabctlError as error:
             self._next = self._now() + SHARE * SOONEST
             self._clear(literal(error.sentence))
@@ -58,7 +64,7 @@ class Trace:
             if number < len(charts):
                 chart = charts[number]
                 if self._shown != (run, draw):
-                    plot.set_axes(chart.x, chart.y, f"{prefix}{chart.title}")
+                    plot.set_axes(chart.x, chart.y, chart.title)
                 plot.set_series(chart.series)
         self._shown = run, draw
 

@@ -17,10 +17,14 @@ class Trends:
 
     def __init__(self) -> None:
         self._kept: dict[str, deque[tuple[int, float]]] = {}
+        self._seen: dict[str, Seen] = {}
 
     def look(self, stations: list[Seen]) -> None:
         """Take note of what is live."""
         for seen in stations:
+            if self._seen.get(seen.name) is seen:
+                continue
+            self._seen[seen.name] = seen
             reading = seen.reading("voltage_volt")
             if seen.state is None or reading.value is None or reading.old is not None:
                 continue

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
 
@@ -26,6 +26,8 @@ from tests.stations import CONFIG, HEAD
 PATIENCE = 40.0
 GLANCE = 0.02
 SIZE = (120, 40)
+DISTURBING = ("NO_COLOR", "COLUMNS", "LINES")
+"""Variables that would change what the dashboard paints."""
 BRIGHT = 0.75
 """Part of full brightness above which a character stands out; dim text of the dark theme has less."""
 OFTEN = HEAD.replace('interval = "60 s"', 'interval = "2 s"')
@@ -76,6 +78,7 @@ class Household:
         self.broker = broker
         self.config.write_text(configuration(broker.bus, self.data, stations))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.screens: list[Screen] = []
         self._logs: list[IO[bytes]] = []
 
     @property
@@ -132,6 +135,8 @@ class Household:
         assert process.returncode == 0, self.said(name)[-3000:]
 
     def close(self) -> None:
+        for screen in list(self.screens):
+            screen.kill()
         for process in self.processes.values():
             process.kill()
             process.wait()
@@ -189,7 +194,7 @@ class Screen:
         self._stream = pyte.ByteStream(self._screen)
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
-        environment = {name: value for name, value in ENVIRONMENT.items() if name != "NO_COLOR"}
+        environment = {name: value for name, value in ENVIRONMENT.items() if name not in DISTURBING}
         environment |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "labctl", "--config", str(household.config), "tui"],
@@ -202,13 +207,18 @@ class Screen:
         os.close(slave)
         os.set_blocking(self._master, False)
         asyncio.get_running_loop().add_reader(self._master, self._read)
+        self._household = household
+        household.screens.append(self)
 
     def _read(self) -> None:
-        with suppress(BlockingIOError):
-            try:
-                self._stream.feed(os.read(self._master, 65536))
-            except OSError:  # Linux says EIO when the last writer is gone
-                asyncio.get_running_loop().remove_reader(self._master)
+        try:
+            data = os.read(self._master, 65536)
+        except BlockingIOError:
+            return
+        except OSError:  # Linux says EIO when the last writer is gone
+            asyncio.get_running_loop().remove_reader(self._master)
+            return
+        self._stream.feed(data)
 
     @property
     def text(self) -> str:
@@ -229,6 +239,7 @@ class Screen:
 
     def kill(self) -> None:
         """End the dashboard; its terminal goes with it."""
+        self._household.screens.remove(self)
         self._process.kill()
         self._process.wait()
         asyncio.get_running_loop().remove_reader(self._master)

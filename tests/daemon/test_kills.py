@@ -58,6 +58,8 @@ async def household(
     except BaseException:
         for name in home.processes:
             print(f"--- {name}\n{home.said(name)[-3000:]}")
+        for screen in home.screens:
+            print(f"--- dashboard\n{screen.text}")
         raise
     finally:
         home.close()

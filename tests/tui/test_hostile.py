@@ -7,10 +7,10 @@ from labctl.api import Alarm, Asked, LabState, StationState, StepLine, Word
 from labctl.client import Happening
 from labctl.literal import literal
 from labctl.reading import Event, Severity
-from labctl.tui.alarms import _detail, _row
+from labctl.tui.alarms import _cells, _detail
 from labctl.tui.lines import Line
 from labctl.tui.orders import Order, Stage
-from labctl.tui.overview import doing_lines, event_line
+from labctl.tui.overview import doing_lines, event_lines
 from labctl.tui.sight import Seen
 from labctl.tui.start import finding_lines
 from labctl.tui.station import limit_lines, plan_lines, state_lines
@@ -60,7 +60,7 @@ def test_every_line_prints_and_keeps_what_was_said(text: str) -> None:
         *plan_lines(seen, 400, 10),
         *limit_lines(seen, 400),
         *doing_lines(seen, 400),
-        event_line(event, 400),
+        *event_lines(event, 400),
         *_detail(state.alarms[0], 400),
         *_detail(state.alarms[1], 400),
         *finding_lines([finding]),
@@ -73,7 +73,7 @@ def test_every_line_prints_and_keeps_what_was_said(text: str) -> None:
         assert said in squeezed
         assert said in texts([Order(text, NOW, Stage.REFUSED, text).line])
         assert said in texts(finding_lines([finding]))
-    assert _row(state.alarms[0])[1]["Alarm"][0] == text
+    assert _cells(state.alarms[0])["Alarm"][0] == text
     assert text.rstrip(".") in sentence(state.alarms[0])
 
 

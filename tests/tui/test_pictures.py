@@ -66,7 +66,7 @@ async def test_a_screen_in_styles(staged: Staged, screen: str, terminal: str, mo
     if terminal == "no-color":
         monkeypatch.setenv("NO_COLOR", "1")
     if terminal == "ansi":
-        monkeypatch.setenv("TERM", "linux")
+        monkeypatch.setenv("TERM", "xterm-16color")
         monkeypatch.delenv("COLORTERM")
     theme = "labctl-light" if terminal == "light" else ""
     async with staged(*sixteen(), reason=None, theme=theme) as stage:
