@@ -85,7 +85,7 @@ class Keeper:
 
     def _lost(self, entry: Entry, why: str) -> None:
         sentence = f"{entry.protocol} ({entry.run}) is lost: {why}."
-        self._sound("run", sentence, "circuit opened, pressure frozen", latched=True)
+        self._sound("run", sentence, "made safe whenever the station is connected", latched=True)
         self.queue.done()
 
     # -- life --------------------------------------------------------------------------------------------------------
@@ -220,9 +220,10 @@ class Keeper:
     def _after(self, entry: Entry, outcome: Outcome) -> None:
         """Decide whether the next entry may start by itself: only on the same cell, after a run that completed."""
         following = self.queue.first
-        if outcome.state is RunState.FAILED:
-            failed = f"{entry.protocol} failed: {outcome.reason}"
-            self._sound("run", failed, "circuit opened, pressure frozen", latched=True)
+        ordered = outcome.state in (RunState.COMPLETED, RunState.STOPPED)
+        if not ordered and self.laboratory.alarms.latched(self.station) is None:  # a trip of the guard is one already
+            sentence = f"{entry.protocol} ended {outcome.state.value}: {outcome.reason}"
+            self._sound("run", sentence, "circuit opened, pressure frozen", latched=True)
         if following is None:
             self.held = ""
         elif outcome.state is not RunState.COMPLETED:
@@ -294,8 +295,9 @@ class Keeper:
         self._refuse_while_stopped()
         run, now = str(uuid.uuid4()), host_unix()
         entry = Entry(run=run, user=user, protocol=plan.name, cell=plan.cell.name, queued_unix_second=now, start=start)
-        if not self.queue and self.turn is None:
-            self.held = ""  # whoever starts it at an idle station means this cell, now
+        if not self.queue and self.turn is None:  # whoever starts it at an idle station means this cell, now
+            lost = self.bench is None and self.was_tried
+            self.held = "the station did not answer when it was asked for" if lost else ""
         self.queue.add(entry)
         self._wake()
         return entry, len(self.queue) - (self.turn is None and not self.held and self.bench is not None)

@@ -240,3 +240,19 @@ do = [
         )
         assert second.continues == first
         assert here.cycles(second) == [3, 4]
+
+
+async def test_a_run_that_fails_stands_in_alarm_until_somebody_has_looked(tmp_path: Path) -> None:
+    async with living(tmp_path) as here:
+        endless = here.protocol(
+            '[[step]]\nrest = "1 h"\n[[step]]\ncharge = "C/5"\nuntil = "4.3 V"\ntimeout = "2 min"\n'
+        )
+        failed = (await here.lab.start(endless, station="A3")).run
+        await here.lab.start(endless, station="A3")
+        assert (await here.stored(failed)).state is RunState.FAILED
+        state = await here.until("A3", lambda state: state.word is Word.ALARM)
+        assert "ended failed" in state.why
+        assert [alarm.latched for alarm in state.alarms] == [True]
+        await here.lab.acknowledge("A3", reason="the time-out was mine")
+        state = await here.until("A3", lambda state: state.word is Word.READY)
+        assert "the run before it ended failed" in state.why
