@@ -112,6 +112,9 @@ class Keeper:
                 self.trouble = "The program itself failed; the log says why."
                 _log.exception("station %s", self.station, exc_info=errors)
                 self._sound("program", self.trouble, "made safe", latched=True)
+            me = asyncio.current_task()
+            if me is not None and me.cancelling():  # an error that came with the cancellation has covered it
+                raise asyncio.CancelledError
             self.was_tried = True
             pause = FIRST_RETRY if self.bench is not None else min(2 * pause, LONGEST_RETRY)
             self.bench = None

@@ -112,6 +112,7 @@ async def _started(config_path: Path, stations: Sequence[str], seed: int) -> Asy
         *("sim", *named, "--seed", str(seed), "--json", "--while-stdin"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C ends the run, which makes its cell safe; the cell must live until then
     )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -160,3 +160,15 @@ def test_safe_acts_by_itself_where_no_daemon_runs(lab: Lab) -> None:
     said = lab.ask("safe", "--json")
     assert said.returncode == 0, said.stderr
     assert json.loads(said.stdout)["stations"] == {"A1": [], "A2": [], "A3": [], "A4": []}
+
+
+def test_a_daemon_ends_although_its_simulators_were_ended_with_it(lab: Lab) -> None:
+    """Ctrl-C at a terminal, or a service manager, signals every process of the group."""
+    daemon = lab.start_daemon("--speed", "600")
+    lab.ask("start", "long.toml", "--station", "A1")
+    lab.until("A1", "rest")
+    for children in Path(f"/proc/{daemon.pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            os.kill(int(child), signal.SIGTERM)
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(PATIENCE) == 0
