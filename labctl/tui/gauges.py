@@ -22,9 +22,7 @@ def gauges(seen: Seen, width: int) -> list[Line]:
     """Return a line for each quantity that the station has; pressure is told as force while its area is not known."""
     known = {} if seen.state is None else seen.state.values
     pressed = (ANODE, CATHODE) if any(q.bdf[0] in known for q in (ANODE, CATHODE)) else (ANODE_FORCE, CATHODE_FORCE)
-    chosen = [*pressed, TORQUE, BATH, CELL]
-    if seen.state is not None and known:
-        chosen = [quantity for quantity in chosen if quantity.bdf[0] in known]
+    chosen = [quantity for quantity in (*pressed, TORQUE, BATH, CELL) if quantity.is_measured(seen)]
     return [gauge(quantity, quantity.reading(seen), width) for quantity in chosen]
 
 

@@ -29,19 +29,19 @@ from labctl.tui.words import BLIND, SAID, SEVERITY
 COLUMNS = (
     Column("Station", 7, most=12),
     Column("State", 11),
-    Column("Cell", 13, most=32),
+    Column("Cell", 11, most=32),
     Column("Doing", 14, most=28, drop=8),
     Column("Step", 5, right=True),
-    Column("Cyc", 5, most=9, right=True),
+    Column("Cyc", 5, right=True),
     Column("V/V", 8, right=True),
     Column("I/mA", 9, right=True),
     Column("Q mAh/g", 7, drop=3, right=True),
     Column("p an", 6, drop=1, right=True),
     Column("p ca", 6, right=True),
     Column("T/C", 5, drop=2, right=True),
-    Column("Progress", 10, most=16, drop=4),
+    Column("Progress", 10, drop=4),
     Column("Left", 6, drop=5, right=True),
-    Column("V trend", 8, most=16, drop=6),
+    Column("V trend", 8, drop=6),
 )
 QUANTITIES = (("V/V", V), ("I/mA", CURRENT), ("p an", NEGATIVE), ("p ca", POSITIVE), ("T/C", TEMPERATURE))
 MEASURED = {name: quantity.bdf for name, quantity in QUANTITIES if name in ("p an", "p ca", "T/C")}

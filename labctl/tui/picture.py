@@ -64,7 +64,9 @@ async def picture(
     await lab.bus.retain(process.alive, b'{"schema":1,"alive":true}')
     await lab.bus.retain(process.state, daemon.model_dump_json(by_alias=True).encode())
     await lab.subscribe()
-    app = Dashboard(lab, mode=Mode.BRAILLE, unix=lambda: daemon.said_unix_second)
+    app = Dashboard(  # host time stands still: nothing grows old, however long the drawing takes
+        lab, mode=Mode.BRAILLE, monotonic=lambda: 0.0, unix=lambda: daemon.said_unix_second
+    )
     async with app.run_test(size=size) as pilot:
         app.theme = theme
         if screen != "overview":

@@ -62,10 +62,17 @@ Draw = Callable[[Lab, Wanted], Awaitable[Charts]]
 
 async def last_day(lab: Lab, wanted: Wanted) -> Charts:
     """V over the last day of test time; of a run that is younger, from its beginning."""
-    start = (
-        None if wanted.status is None or wanted.status.test_time_second < DAY else wanted.status.test_time_second - DAY
-    )
-    found = await lab.history(wanted.run, ["voltage_volt"], start=start, buckets=wanted.buckets)
+
+    async def since(start: float | None) -> Bucketed:
+        return await lab.history(wanted.run, ["voltage_volt"], start=start, buckets=wanted.buckets)
+
+    if wanted.status is not None:
+        age = wanted.status.test_time_second
+        found = await since(age - DAY if age > DAY else None)
+    else:
+        found = await since(None)
+        if found.x and found.x[-1] - found.x[0] > DAY:
+            found = await since(found.x[-1] - DAY)
     return [Chart("V(t) 24 h", TIME, VOLTAGE, [_line("V", found, 0)])]
 
 

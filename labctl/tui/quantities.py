@@ -27,6 +27,11 @@ class Shown:
         values = {} if seen.state is None else seen.state.values
         return seen.reading(next((name for name in self.bdf if name in values), self.bdf[0]))
 
+    def is_measured(self, seen: Seen) -> bool:
+        """Whether the station has it; of one that has not said yet what it has, yes."""
+        values = {} if seen.state is None else seen.state.values
+        return not values or any(name in values for name in self.bdf)
+
     def written(self, reading: Reading, width: int) -> tuple[str, str]:
         """Write a reading in its width: unknown as a dash, too old dim and with its age, beyond its limits with !."""
         if reading.value is None:

@@ -21,6 +21,7 @@ from labctl.tui.quantities import VOLTAGE as V
 from labctl.tui.screen import LabScreen
 from labctl.tui.shown import UNKNOWN, age, fit, number, span, wrapped
 from labctl.tui.sight import Seen
+from labctl.tui.top import Part, fitting
 from labctl.tui.trace import Trace
 from labctl.tui.words import BLIND, SAID
 
@@ -115,6 +116,7 @@ class Station(LabScreen):
     def _big(self, index: int, seen: Seen) -> None:
         name, quantity, width = BIG[index]
         box = self.query_one(f".number-{index}")
+        box.display = quantity.is_measured(seen)
         reading = quantity.reading(seen)
         label = f"{name} {quantity.unit}"
         if reading.value is None or reading.old is not None:
@@ -168,7 +170,7 @@ def state_lines(seen: Seen, width: int) -> list[Line]:
                 ),
             )
         )
-        lines.append(((fit(f" {doing(run, live=seen.word not in BLIND)}", width), "plain"),))
+        lines.append(((fit(f" {doing(run, width - 1, live=seen.word not in BLIND)}", width), "plain"),))
     if seen.why:
         lines += [
             ((f" {line}", said.style if said.style != "plain" else "warn"),) for line in wrapped(seen.why, width - 2)
@@ -182,19 +184,24 @@ def state_lines(seen: Seen, width: int) -> list[Line]:
     return lines
 
 
-def doing(run: RunStatus, *, live: bool) -> str:
-    """Write what the run is doing: step, time in it, cycle, charge, what comes next, how long it still takes."""
+def doing(run: RunStatus, width: int, *, live: bool) -> str:
+    """Write what the run is doing: step, time in it, cycle, charge, what comes next, how long it still takes.
+
+    What does not fit is left out, first what stands in the plan as well.
+    """
+    step, cycle = f"step {run.step}/{run.steps} {run.step_name}", f"cycle {run.cycle}/{run.cycles}"
     if not live:
-        return f"step {run.step}/{run.steps} {run.step_name}, cycle {run.cycle}/{run.cycles} when it was last heard"
-    parts = [f"step {run.step}/{run.steps} {run.step_name}  {span(run.step_time_second)}"]
+        return f"{step}, {cycle} when it was last heard"
+    parts: list[Part] = [(0, f"{step}  {span(run.step_time_second)}", "plain")]
     if run.cycles:
-        parts.append(f"cycle {run.cycle}/{run.cycles}")
+        parts.append((2, cycle, "plain"))
     if run.specific_mah_per_gram is not None:
-        parts.append(f"Q {run.specific_mah_per_gram:.1f} mAh/g")
+        parts.append((3, f"Q {run.specific_mah_per_gram:.1f} mAh/g", "plain"))
     elif run.capacity_ah is not None:
-        parts.append(f"Q {run.capacity_ah * 1e3:.4f} mAh")
+        parts.append((3, f"Q {run.capacity_ah * 1e3:.4f} mAh", "plain"))
     where = "" if run.where == "host" else "  in the instrument"
-    return "   ".join([*parts, f"next: {run.next_step or UNKNOWN}", f"left {span(run.left_second)}{where}"])
+    parts += [(4, f"next: {run.next_step or UNKNOWN}", "plain"), (1, f"left {span(run.left_second)}{where}", "plain")]
+    return "   ".join(text for _, text, _ in fitting(parts, width, gap=3))
 
 
 def plan_lines(seen: Seen, width: int, height: int) -> list[Line]:

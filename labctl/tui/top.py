@@ -21,9 +21,7 @@ def header(sight: Sight, stations: list[Seen], control: str | None, width: int) 
 
 def joined(parts: list[Part], width: int) -> Line:
     """Join as many parts as fit, two spaces between them; the last one stands at the right."""
-    kept = list(parts)
-    while sum(len(text) + 2 for _, text, _ in kept) > width and any(rank for rank, _, _ in kept):
-        kept.remove(max(kept, key=lambda part: part[0]))
+    kept = fitting(parts, width)
     pieces: list[Piece] = [(" ", "plain")]
     for _, text, style in kept[:-1]:
         pieces += [(text, style), ("  ", "plain")]
@@ -34,6 +32,14 @@ def joined(parts: list[Part], width: int) -> Line:
             (fit(kept[-1][1], min(room, len(kept[-1][1]))), kept[-1][2]),
         ]
     return tuple(pieces)
+
+
+def fitting(parts: list[Part], width: int, gap: int = 2) -> list[Part]:
+    """Return as many parts as fit with a gap behind each, without those that matter least."""
+    kept = list(parts)
+    while sum(len(text) + gap for _, text, _ in kept) > width and any(rank for rank, _, _ in kept):
+        kept.remove(max(kept, key=lambda part: part[0]))
+    return kept
 
 
 def _counts(sight: Sight, stations: list[Seen]) -> list[Part]:

@@ -79,6 +79,18 @@ def test_a_reversed_series_looks_the_same(values: list[tuple[float, float]]) -> 
     assert np.array_equal(dots(forth, UNIT, 24, 20), dots(back, UNIT, 24, 20))
 
 
+@given(st.integers(2, 60))
+def test_a_smooth_rise_in_wide_buckets_is_no_saw(count: int) -> None:
+    edges = np.linspace(0, 1, count + 1)
+    grid = dots((edges[:-1], edges[:-1], edges[1:]), UNIT, 200, 80)[::-1]
+    seen = np.flatnonzero(grid.any(axis=0))
+    lowest, highest = grid.argmax(axis=0)[seen], 79 - grid[::-1].argmax(axis=0)[seen]
+    assert np.all(np.diff(lowest) >= 0)
+    assert np.all(np.diff(highest) >= 0)
+    assert np.array_equal(grid.sum(axis=0)[seen], highest - lowest + 1)
+    assert np.all(np.abs(lowest - seen * 79 / 199) <= 80 / count + 2)
+
+
 def test_nothing_is_drawn_across_a_gap() -> None:
     x = np.linspace(0, 1, 5)
     y = np.array([0.5, 0.5, np.nan, 0.5, 0.5])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.app import App, ComposeResult
 from textual.binding import Binding
 
 from labctl.api import Value, Word
@@ -13,17 +14,18 @@ from labctl.tui.app import Dashboard, binding_ids
 from labctl.tui.filter import passes
 from labctl.tui.gauges import bar
 from labctl.tui.keys import WrongKeys, checked
-from labctl.tui.overview import COLUMNS, Overview, progress
+from labctl.tui.overview import COLUMNS, Overview, columns_for, progress
 from labctl.tui.screen import LabScreen
 from labctl.tui.sight import Reading, Seen
 from labctl.tui.start import assignments, protocols
 from labctl.tui.station import Station
-from labctl.tui.table import Table, layout
+from labctl.tui.table import Cells, Column, Table, layout
 from labctl.tui.theme import first_theme
 from labctl.tui.trend import Trends
 from labctl.tui.words import SAID
 from tests.docs.pages import DOCS, quoted, tables
 
+from .conftest import Staged
 from .laboratory import running, station, values
 
 
@@ -46,6 +48,58 @@ def test_columns_are_dropped_in_the_order_of_the_design() -> None:
         names = {column.name for column, _ in layout(COLUMNS, width)}
         dropped += [c.name for c in COLUMNS if c.name not in names and c.name not in dropped]
     assert dropped == ["Doing", "V trend", "Left", "Progress", "Q mAh/g", "T/C", "p an"]
+
+
+def test_columns_are_there_for_what_is_measured_and_as_wide_as_what_stands_in_them() -> None:
+    bare = {name: value for name, value in values().items() if "pressure" not in name}
+    without = [Seen("A1", Word.CHARGE, station("A1", values=bare, run=running("A1", cell="x" * 20)), 0.0, "")]
+    columns = {column.name: wide for column, wide in layout(columns_for(without), 117)}
+    assert not {"p an", "p ca"} & columns.keys()
+    assert (columns["Station"], columns["Cell"]) == (7, 20)
+    assert [column.name for column in columns_for([seen()])] == [column.name for column in COLUMNS]
+    assert [column.name for column in columns_for([])] == [column.name for column in COLUMNS]
+
+
+async def test_a_table_writes_rows_in_view_and_only_new_ones() -> None:
+    written: list[float] = []
+
+    def cells(row: float) -> Cells:
+        written.append(row)
+        return {"n": (str(row), "plain")}
+
+    class Screen(App[None]):
+        CSS = "Table { height: 10; }"
+
+        def compose(self) -> ComposeResult:
+            yield Table((Column("n", 6),), cells, id="table")
+
+    app = Screen()
+    async with app.run_test(size=(40, 10)) as pilot:
+        table, rows = app.query_one(Table), [(str(n), float(n)) for n in range(200)]
+        table.set_rows(rows)
+        await pilot.pause()
+        assert sorted(set(written)) == [float(n) for n in range(9)]
+        written.clear()
+        table.set_rows(rows)
+        await pilot.pause()
+        assert written == []
+        rows[3], rows[150] = ("3", 3.5), ("150", 150.5)
+        table.set_rows(rows)
+        await pilot.pause()
+        assert written == [3.5]
+        table.action_move(1000)
+        await pilot.pause()
+        assert "199.0" in table.render_line(9).text
+        assert table.text.splitlines()[151].strip() == "150.5"
+
+
+async def test_a_terminal_without_braille_gets_plots_in_ascii(staged: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with staged(station("A1")) as stage:
+        assert not stage.shown("#plot").isascii()
+    monkeypatch.setenv("TERM", "linux")
+    async with staged(station("A1")) as stage:
+        assert "*" in stage.shown("#plot")
+        assert stage.shown("#plot").isascii()
 
 
 @pytest.mark.parametrize(

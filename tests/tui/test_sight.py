@@ -38,6 +38,25 @@ async def test_a_value_is_old_after_three_periods(
         assert reading.old == (None if old is None else pytest.approx(old))
 
 
+async def test_a_station_is_seen_anew_only_when_something_of_it_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("labctl.client.view.host_monotonic", lambda: clock[0])
+    aging = {
+        "voltage_volt": Value(value=3.7, age=1.0, period=1.0),
+        "current_ampere": Value(value=0.0, age=None, period=1),
+    }
+    async with laboratory(station("A1"), station("A2", values=aging)) as (lab, daemon):
+        sight = Sight(lab, lambda: clock[0])
+        first = sight.stations()
+        clock[0] += 1.9
+        assert all(now is before for now, before in zip(sight.stations(), first, strict=True))
+        clock[0] += 0.2
+        assert sight.station("A1") is first[0]
+        assert sight.station("A2").reading("voltage_volt").old == pytest.approx(3.1)
+        await daemon.say(station("A1"), lab=lab.daemon)
+        assert sight.station("A1") is not first[0]
+
+
 @pytest.mark.parametrize("word", [Word.LOST, Word.CONNECTING])
 async def test_a_station_that_is_blind_shows_no_number(staged: Staged, word: Word) -> None:
     async with staged(station("A1", word, run=None)) as stage:
