@@ -82,6 +82,9 @@ class Event:
 
 Record = Reading | Event
 
+NOT_FOR_PEOPLE = frozenset({"run.position"})
+"""Kinds of events that only programs read."""
+
 
 class RunState(StrEnum):
     """The named states of a run; those after RUNNING are ends."""

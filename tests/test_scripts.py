@@ -1,7 +1,9 @@
 """The scripts: what they say to labctl is still what labctl understands."""
 
+import os
 import re
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,3 +31,37 @@ def test_the_demo_measures_with_a_protocol_that_binds_and_runs_one_that_does() -
     assert rest.verb == "rest"
     [path] = re.findall(r"labctl run (protocols/\S+\.toml) --station A1 --simulate", text)
     assert bind(load(ROOT / path), station, None, {"cycles": "5"})
+
+
+def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+    """In a terminal of its own, with a `labctl` that notes what is asked of it instead of a laboratory."""
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "demo").write_text((ROOT / "scripts" / "demo").read_text())
+    (tmp_path / "scripts" / "install").write_text("install_labctl() { :; }\n")
+    fake = tmp_path / ".venv" / "bin" / "labctl"
+    fake.parent.mkdir(parents=True)
+    fake.write_text(
+        '#!/bin/sh\necho "$1" >> "$PWD/asked"\n'
+        'if [ "$1" = daemon ]; then trap "echo ended >> $PWD/asked; exit 0" TERM; while :; do sleep 0.05; done; fi\n'
+    )
+    fake.chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    status = pty_run(["bash", str(tmp_path / "scripts" / "demo")], environment, tmp_path)
+    asked = (tmp_path / "asked").read_text().split()
+    assert status == 0
+    assert asked.count("start") == 4
+    assert asked.index("tui") < asked.index("ended")
+
+
+def pty_run(command: list[str], environment: dict[str, str], folder: Path) -> int:
+    """Run a command in a pseudo-terminal and read what it says until it ends."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        with suppress(OSError):  # the end of a pseudo-terminal is an error of its reader
+            while os.read(ours, 4096):
+                pass
+        os.close(ours)
+        return process.wait(30.0)

@@ -14,7 +14,7 @@ from labctl.bus.base import Bus, Receive
 from labctl.bus.codec import Malformed, decode_events
 from labctl.bus.topics import every_event, every_liveness, every_process_state, every_station_state
 from labctl.clock import host_monotonic
-from labctl.reading import Event
+from labctl.reading import NOT_FOR_PEOPLE, Event
 
 EVENTS = 1000
 """Newest events that are kept; older ones are dropped."""
@@ -189,8 +189,10 @@ class View:
         if len(self._last_event) > EVENTS:
             del self._last_event[next(iter(self._last_event))]
         for number, event in enumerate(fresh.events, fresh.first):
+            if event.kind in NOT_FOR_PEOPLE:
+                continue
             self.newest.append(Happening(topic.split("/")[3], batch.run, number, event))
-        self._happened += len(fresh.events)
+            self._happened += 1
         self._tell()
 
     def _read(self, model: type[M], payload: bytes) -> M | None:

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import orjson
 
 from labctl.errors import StorageError
-from labctl.reading import COLUMNS, RunState, Severity
+from labctl.reading import COLUMNS, NOT_FOR_PEOPLE, RunState, Severity
 from labctl.record.buckets import Buckets, buckets
 
 
@@ -185,10 +185,14 @@ class Queries:
         return self._select(EventRow, "events", "run_id = ? ORDER BY channel, seq", (run_id,))
 
     def newest_events(self, run_id: int | None, limit: int) -> list[tuple[int, EventRow]]:
-        """Return the newest events with the number of their run, of one run or of all, the newest first."""
+        """Return the newest events for people with the number of their run, of one run or of all, the newest first."""
         names = ", ".join(field.name for field in fields(EventRow))
-        whose, parameters = ("1", ()) if run_id is None else ("run_id = ?", (run_id,))
-        query = f"SELECT run_id, {names} FROM events WHERE {whose} ORDER BY unix_time_second DESC, seq DESC LIMIT ?"
+        whose, parameters = ("", ()) if run_id is None else (" AND run_id = ?", (run_id,))
+        kinds = ", ".join(f"'{kind}'" for kind in sorted(NOT_FOR_PEOPLE))
+        query = (
+            f"SELECT run_id, {names} FROM events WHERE kind NOT IN ({kinds}){whose}"
+            " ORDER BY unix_time_second DESC, seq DESC LIMIT ?"
+        )
         with self._told():
             found = self._connection.execute(query, (*parameters, limit)).fetchall()
         return [(run, _row(EventRow, values)) for run, *values in found]
