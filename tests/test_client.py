@@ -503,13 +503,27 @@ async def test_a_request_is_said_again_in_a_new_session_and_carried_out_once(
         while lab.alive:
             await host_sleep(0.01)
         assert "does not answer" in lab.trouble
+        before = daemon.arrived
         await asyncio.to_thread(broker.start)
         async with asyncio.timeout(50):
-            while daemon.arrived == 1:
+            while daemon.arrived == before:
                 await host_sleep(0.01)
             async with replying(daemon):
                 await stopping
         assert len(daemon.requests) == 1
+
+
+async def test_a_daemon_that_listens_late_hears_what_was_asked_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labctl.client.requests._AGAIN", 0.0)
+    bus = LocalBus()
+    daemon = ScriptedDaemon(bus)
+    await daemon.say(station_state(run=running()))
+    async with over(bus, "demo") as lab, replying(daemon):
+        asking = asyncio.create_task(lab.stop("A1"))
+        await host_sleep(0.01)
+        await daemon.listen()
+        await asking
+    assert len(daemon.requests) == 1
 
 
 async def test_a_command_without_a_broker_was_not_sent(broker: AnyBroker, monkeypatch: pytest.MonkeyPatch) -> None:

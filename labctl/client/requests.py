@@ -11,11 +11,13 @@ from labctl.api import READ_ONLY, STALE, Action, Reply, Request
 from labctl.bus.base import Bus, BusDown
 from labctl.bus.codec import PAYLOAD_LIMIT
 from labctl.bus.topics import Process, every_reply
-from labctl.clock import host_sleep, host_unix
+from labctl.clock import host_monotonic, host_sleep, host_unix
 from labctl.errors import CommandRefused, LabctlError
 
 _GLANCE = 0.05
 """Seconds between two looks whether the connection is a new one, in which the request must be said again."""
+_AGAIN = 1.0
+"""Seconds after which it is said again in the same one: the daemon may have come back to the broker after it."""
 START_IT = "Start it with `labctl daemon`, as the user and with the configuration of this laboratory."
 
 
@@ -101,11 +103,13 @@ class Requests:
         return None
 
     async def _send(self, topic: str, payload: bytes, sessions: list[int]) -> None:
-        """Publish, and again in every later session; note the sessions in which it may have arrived."""
+        """Publish, again after a while and in every later session; note the sessions in which it may have arrived."""
+        said = -_AGAIN
         while True:
             session = await self._bus.connected()
-            if not sessions or sessions[-1] != session:
+            if not sessions or sessions[-1] != session or host_monotonic() - said >= _AGAIN:
                 sessions.append(session)
+                said = host_monotonic()
                 try:
                     await self._bus.publish(topic, payload)
                 except BusDown:
