@@ -42,7 +42,11 @@ class Simulator:
         self._buffer = bytearray()
         self._memory = bytearray(table.TABLE_END)
         counts_per_radian = sign * options.reduction * table.COUNTS_PER_TURN / (2 * math.pi)
-        self._servo = Servo(bench.rig, counts_per_radian, options.reduction)
+        self._counts_per_radian = counts_per_radian
+        self._servo = servo = Servo(bench.rig, counts_per_radian, options.reduction)
+        self._trouble = bench.trouble(port)
+        self._angle = self._trouble.quantity(lambda: servo.position / counts_per_radian)
+        self._load = self._trouble.quantity(lambda: servo.load, drifts=False)
         self._watchdog = BusWatchdog(self._bitten)
         for item in table.ITEMS:
             self.set(item, item.initial)
@@ -80,8 +84,10 @@ class Simulator:
             self.set(table.TORQUE_ENABLE, 0)
             self._torque_changed()
 
-    def restart(self) -> None:
-        """Lose power and get it back: RAM, whole turns and errors are forgotten."""
+    def restart(self, *, other: bool = False) -> None:
+        """Lose power and get it back: RAM, whole turns and errors are forgotten; `other`: with another firmware."""
+        self.set(table.FIRMWARE_VERSION, table.FIRMWARE_VERSION.initial + other)
+        self._buffer.clear()
         for item in table.ITEMS:
             if item.address >= table.EEPROM_END:
                 self.set(item, item.initial)
@@ -202,7 +208,7 @@ class Simulator:
         velocity = min(self._get(table.PROFILE_VELOCITY) or velocity_limit, velocity_limit)
         self._servo.drive(
             self._bench.time,
-            goal=self._get(table.GOAL_POSITION),
+            goal=self._get(table.GOAL_POSITION) - self._misplaced(),
             speed=velocity * _COUNTS_PER_SECOND,
             torque=current * table.NEWTON_METRE_PER_COUNT,
         )
@@ -211,18 +217,32 @@ class Simulator:
         self._servo.stop()
         self.set(table.BUS_WATCHDOG, table.WATCHDOG_EXPIRED)
 
+    def _encoder(self) -> int:
+        """Return the position that the servo's encoder tells, in counts."""
+        return _saturated(self._angle() * self._counts_per_radian, table.PRESENT_POSITION)
+
+    def _misplaced(self) -> int:
+        """Return by how many counts the encoder is wrong; the servo goes by it, so its goals are wrong as much."""
+        return self._encoder() - self._servo.position if math.isfinite(self._angle()) else 0
+
     def _measure(self) -> None:
         """Bring the entries that the servo measures up to date."""
         servo = self._servo
         if servo.stalled:
             current = abs(self._get(table.GOAL_CURRENT))
         else:
-            current = round(servo.load / table.NEWTON_METRE_PER_COUNT)
+            current = _saturated(self._load() / table.NEWTON_METRE_PER_COUNT, table.PRESENT_CURRENT)
         self.set(table.MOVING, int(servo.velocity != 0))
         self.set(table.PRESENT_CURRENT, current * servo.direction)
         self.set(table.PRESENT_VELOCITY, round(servo.velocity / _COUNTS_PER_SECOND))
-        self.set(table.PRESENT_POSITION, servo.position)
+        self.set(table.PRESENT_POSITION, self._encoder())
         self.set(table.REALTIME_TICK, int(self._bench.time * 1000) % 32768)
+
+
+def _saturated(value: float, item: Item) -> int:
+    """Round to what a signed register holds."""
+    most = (1 << 8 * item.size - 1) - 1
+    return round(min(max(value, -most), most))
 
 
 _COUNTS_PER_SECOND = table.RADIAN_PER_SECOND_PER_COUNT * table.COUNTS_PER_TURN / (2 * math.pi)

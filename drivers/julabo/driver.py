@@ -73,6 +73,8 @@ class Julabo:
         self._link = link
         self._options = options
         self._identity: Identity | None = None
+        self._wanted: float | None = None
+        """The set point that was confirmed, °C."""
 
     async def connect(self) -> Identity:
         """Identify the circulator, and stop it.
@@ -81,6 +83,7 @@ class Julabo:
             WrongInstrument: not a JULABO.
             InstrumentRefused: it is not in remote control, or reports an alarm.
         """
+        self._wanted = None
         self._identity = await self._identify()
         self._link.verify = self._verify
         await self.stop()
@@ -103,14 +106,10 @@ class Julabo:
                 f"{self.temperature_range.high:g} °C.",
                 "Change the step, or minimum and maximum of this thermostat in config.toml.",
             )
+        self._wanted = None
         await self._command(f"out_sp_00 {celsius:.2f}")
-        setpoint = await self._temperature("in_sp_00")
-        if abs(setpoint - celsius) > 0.01:
-            raise InstrumentRefused(
-                self._link.name,
-                f"has the set point {setpoint:g} °C where {celsius:g} °C was set",
-                "Check that its set point 1 is selected and that nobody else commands it.",
-            )
+        self._refuse_setpoint(await self._temperature("in_sp_00"), celsius)
+        self._wanted = celsius
         await self._command("out_mode_05 1", becomes=RUNNING)
 
     async def stop(self) -> None:
@@ -127,11 +126,14 @@ class Julabo:
         Raises:
             GarbledReply: not a temperature.
             OverRange: a temperature that no bath has: a broken or missing probe.
-            InstrumentRefused: the circulator reports an alarm.
+            InstrumentRefused: the circulator reports an alarm, or has another set point than was set, which is also
+                what a display in °F shows.
         """
         bath = await self._temperature("in_pv_00")
         external = await self._temperature("in_pv_02") if self._options.external_probe else None
         setpoint = await self._temperature("in_sp_00")
+        if self._wanted is not None:
+            self._refuse_setpoint(setpoint, self._wanted)
         code, _ = await self._status()
         return ThermostatReading(bath, external, setpoint, running=code in ("01", RUNNING))
 
@@ -177,6 +179,14 @@ class Julabo:
         if code.startswith("-"):
             self._refuse(code, f'says "{code} {words}"')
         return code, words
+
+    def _refuse_setpoint(self, setpoint: float, wanted: float) -> None:
+        if abs(setpoint - wanted) > 0.01:
+            raise InstrumentRefused(
+                self._link.name,
+                f"has the set point {setpoint:g} °C where {wanted:g} °C was set",
+                "Check that its set point 1 is selected, that it shows °C, and that nobody else commands it.",
+            )
 
     def _refuse(self, code: str, what: str) -> NoReturn:
         raise InstrumentRefused(self._link.name, what, REMEDIES.get(code, "Look at the circulator."))

@@ -1,11 +1,13 @@
 """A JULABO circulator as its serial line shows it, over the bench's bath and cell temperature."""
 
+import math
 import re
 
 from labctl.instrument import Options
 from labctl.sim.bench import Bench
 
 VERSION = "JULABO CRYOCOMPACT CF31 VERSION 5.0"
+ANOTHER = "JULABO CRYOCOMPACT CF31 VERSION 4.0"
 LIMITS = (-30.0, 200.0)
 """Working temperature range of a CF31, °C."""
 SAFETY_CUTOFF = 100.0
@@ -14,6 +16,8 @@ HEATER_POWER = 2000.0
 """W at 100 % (assumed)."""
 BATH_OFFSET, PROBE_OFFSET, NOISE = 0.03, -0.05, 0.01
 """Errors of the two Pt100 in K (assumed: class A is ±0.15 K at 0 °C)."""
+NO_PROBE, NOT_A_NUMBER = "999.99", "----"
+"""What it sends of a temperature that it cannot measure, and where its converter fails; both assumed."""
 MODES = ("00", "01", "02", "03", "04")
 """Modes kept as plain values: 01 selects the set point; the others have no effect on the simulated bath."""
 NUMBER = re.compile(r"[+-]?\d{1,3}(\.\d{1,2})?")
@@ -30,8 +34,13 @@ class Simulator:
         self._setpoints = {"00": 25.0, "01": 30.0, "02": 35.0}
         self._modes = dict.fromkeys(MODES, "0")
         self._error = ""
-        self._bath = bench.sensor(f"{port}.bath", offset=BATH_OFFSET, noise=NOISE)
-        self._probe = bench.sensor(f"{port}.external", offset=PROBE_OFFSET, noise=NOISE)
+        self._version = VERSION
+        self._trouble = bench.trouble(port)
+        self._felt_bath = self._trouble.quantity(lambda: bench.room.bath)
+        self._felt_cell = self._trouble.quantity(lambda: bench.room.cell)
+        now = self._trouble.measured_at
+        self._bath = bench.sensor(f"{port}.bath", offset=BATH_OFFSET, noise=NOISE, now=now)
+        self._probe = bench.sensor(f"{port}.external", offset=PROBE_OFFSET, noise=NOISE, now=now)
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes; queries are answered at their carriage return, commands are not."""
@@ -44,6 +53,14 @@ class Simulator:
     def reset_line(self) -> None:
         """Forget a half-received message."""
         self._line.clear()
+
+    def restart(self, *, other: bool = False) -> None:
+        """Come back from a power cut: in remote control it does not start by itself; `other`: another version."""
+        self._version = ANOTHER if other else VERSION
+        self._line.clear()
+        self._error = ""
+        self._running = False
+        self._regulate()
 
     def _message(self, message: str) -> str | None:
         name, _, argument = message.partition(" ")
@@ -58,24 +75,30 @@ class Simulator:
         room = self._bench.room
         match name.split("_"):
             case ["version"]:
-                return VERSION
+                return self._version
             case ["status"]:
                 return self._status()
             case ["in", "pv", "00" | "03"]:
-                return f"{self._bath.read(room.bath):.2f}"
+                return self._shown(self._bath.read(self._felt_bath()))
             case ["in", "pv", "01"]:
                 return f"{100 * room.heater_power / HEATER_POWER:.0f}"
             case ["in", "pv", "02"]:
-                return f"{self._probe.read(room.cell):.2f}"
+                return self._shown(self._probe.read(self._felt_cell()))
             case ["in", "pv", "04"]:
-                return f"{SAFETY_CUTOFF:.2f}"
+                return self._shown(SAFETY_CUTOFF)
             case ["in", "sp", index] if index in self._setpoints:
-                return f"{self._setpoints[index]:.2f}"
+                return self._shown(self._setpoints[index])
             case ["in", "mode", "05"]:
                 return str(int(self._running))
             case ["in", "mode", mode] if mode in self._modes:
                 return self._modes[mode]
         return None
+
+    def _shown(self, celsius: float) -> str:
+        """Write a temperature in the unit of the display, which is °F where somebody chose that."""
+        if not math.isfinite(celsius):
+            return NOT_A_NUMBER if math.isnan(celsius) else NO_PROBE
+        return f"{1.8 * celsius + 32:.2f}" if self._trouble.wrong_unit else f"{celsius:.2f}"
 
     def _status(self) -> str:
         """Tell the last error once (assumed), then the operating mode."""

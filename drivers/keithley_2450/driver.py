@@ -26,7 +26,9 @@ REST_HEADROOM = 1.05
 SET_POINTS = {":SOUR:VOLT", ":SOUR:VOLT:ILIM"}
 """What may change under a closed output; everything else switches relays."""
 
-READ = ':READ? "defbuffer1",SOUR,READ,SOURSTAT'
+READ = ':READ? "defbuffer1",SOUR,READ,SOURSTAT;:SENS:CURR:UNIT?;:SENS:VOLT:UNIT?'
+SENSED = (":SENS:CURR:UNIT", ":SENS:VOLT:UNIT")
+"""Whose settings come with a reading, which does not say itself in which unit it is."""
 OVER_TEMPERATURE, LIMITED, FOUR_WIRE, OUTPUT_ON = 16, 32, 64, 128
 """Bits of the source status that comes with a reading."""
 OVERFLOW = 9.9e37
@@ -204,12 +206,13 @@ class Keithley2450:
         Raises:
             GarbledReply: not the three numbers that were asked for.
             OverRange: the instrument says overflow.
-            InstrumentRefused: overheated, two-wire where four were set, or output on after it was switched off.
+            InstrumentRefused: overheated, two-wire where four were set, a reading in another unit than was set, or
+                output on after it was switched off.
         """
         active = self._active
         if active is None:
             return await self._read_open()
-        source, measured, status = await self._measure()
+        source, measured, status = await self._measure(active)
         if status & OVER_TEMPERATURE:
             raise InstrumentRefused(self._link.name, "is too hot and limits its output", "Free its air inlets.")
         if not status & OUTPUT_ON:
@@ -266,11 +269,22 @@ class Keithley2450:
 
     # -- readings --------------------------------------------------------------------------------------------------
 
-    async def _measure(self) -> tuple[float, float, int]:
+    async def _measure(self, active: Settings) -> tuple[float, float, int]:
         meaning = ("source value", "reading", "source status of eight bits")
-        source, measured, status = await self._scpi.ask_numbers(READ, meaning)
+        reply = await self._scpi.ask(READ)
+        numbers, *units = reply.split(";")
+        if len(units) != len(SENSED):
+            raise self._scpi.garbled(READ, reply, ", ".join((*meaning, "two units")))
+        source, measured, status = self._scpi.numbers(READ, numbers, meaning)
         if not (0 <= status < 256 and status.is_integer()):
-            raise self._scpi.garbled(READ, f"{source:g},{measured:g},{status:g}", ", ".join(meaning))
+            raise self._scpi.garbled(READ, reply, ", ".join(meaning))
+        for header, unit in zip(SENSED, units, strict=True):
+            if unit != active.get(header, unit):
+                raise InstrumentRefused(
+                    self._link.name,
+                    f"measures in {unit} where {active[header]} was set",
+                    "Somebody changed the unit at its panel: stop the run and look.",
+                )
         if max(abs(source), abs(measured)) >= OVERFLOW:
             raise OverRange(
                 self._link.name,

@@ -32,13 +32,12 @@ class Scpi:
         except UnicodeDecodeError:
             raise GarbledReply(self._link.name, f"{request}\n".encode("ascii"), reply, "ASCII text") from None
 
-    async def ask_numbers(self, request: str, meaning: tuple[str, ...]) -> list[float]:
-        """Ask for numbers separated by commas, one for each meaning.
+    def numbers(self, request: str, reply: str, meaning: tuple[str, ...]) -> list[float]:
+        """Read numbers separated by commas, one for each meaning.
 
         Raises:
             GarbledReply: another count, no numbers, or SCPI's 9.91e37, which means "not a number".
         """
-        reply = await self.ask(request)
         fields = reply.split(",")
         if len(fields) != len(meaning) or not all(NUMBER.fullmatch(field) for field in fields):
             raise self.garbled(request, reply, ", ".join(meaning))

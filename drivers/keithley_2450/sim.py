@@ -5,6 +5,7 @@ noise and gain errors are assumed and lie within it. It is found with the high-i
 asks the lab to save as power-on setup; `*RST` selects the factory's "normal" off-state, which puts 0 V across the cell.
 """
 
+import math
 import statistics
 from collections import deque
 from datetime import UTC, datetime
@@ -16,7 +17,12 @@ from labctl.sim.sensor import Sensor
 from labctl.sim.source import CurrentSource, Open, Source, VoltageSource
 
 IDENTITY = "KEITHLEY INSTRUMENTS,MODEL 2450,04399999,1.7.12b"
+ANOTHER = "KEITHLEY INSTRUMENTS,MODEL 2450,04400000,1.7.12b"
 OVERFLOW = 9.9e37
+NOT_A_NUMBER = 9.91e37
+"""As SCPI has it."""
+FOREIGN_UNIT = "WATT"
+"""What somebody chooses at the panel when the unit is made wrong on purpose."""
 OVERRANGE = 1.05
 """A range measures and sources up to 105 % of its name."""
 RESOLUTION = 5e-7
@@ -28,6 +34,8 @@ GAIN_ERROR = {"VOLT": 4e-5, "CURR": -6e-5}
 OFF_LIMIT = 0.1
 """An off-state that drives the terminals does so with 10 % of the present range (reference manual, SMODe)."""
 BUFFER_POINTS = 100_000
+POWER_ON: dict[str, Value] = DEFAULTS | {"OUTP:VOLT:SMOD": "HIMP", "OUTP:CURR:SMOD": "HIMP"}
+"""The saved setup with which it is found after a power cut."""
 
 
 class Simulator:
@@ -38,8 +46,14 @@ class Simulator:
         self._port = port
         self._line = bytearray()
         self._language = "SCPI"
+        self._identity = IDENTITY
+        self._trouble = bench.trouble(port)
+        self._felt = {
+            "VOLT": self._trouble.quantity(lambda: bench.cell.voltage),
+            "CURR": self._trouble.quantity(lambda: bench.cell.current, drifts=False),
+        }
         self._errors: deque[str] = deque(maxlen=100)
-        self._settings: dict[str, Value] = DEFAULTS | {"OUTP:VOLT:SMOD": "HIMP", "OUTP:CURR:SMOD": "HIMP"}
+        self._settings = dict(POWER_ON)
         self._readings: deque[float] = deque(maxlen=BUFFER_POINTS)
         self._converters: dict[str, Sensor] = {}
         self._output = False
@@ -58,6 +72,15 @@ class Simulator:
     def reset_line(self) -> None:
         """Forget a half-received message."""
         self._line.clear()
+
+    def restart(self, *, other: bool = False) -> None:
+        """Lose power and come back with the saved setup; `other`: with another serial number."""
+        self._identity = ANOTHER if other else IDENTITY
+        self._settings = dict(POWER_ON)
+        self._line.clear()
+        self._errors.clear()
+        self._readings.clear()
+        self._switch(on=False)
 
     def _message(self, message: str) -> bytes:
         answers: list[str] = []
@@ -87,7 +110,7 @@ class Simulator:
         name = find(header.removesuffix("?"))
         kind = KINDS.get(name)
         if query:
-            return kind.write(self._settings[name]) if kind else self._query(name, arguments)
+            return kind.write(self._setting(name)) if kind else self._query(name, arguments)
         if kind is None:
             self._act(name, arguments)
         elif not arguments:
@@ -99,7 +122,7 @@ class Simulator:
     def _query(self, name: str, arguments: str) -> str:
         match name:
             case "*IDN":
-                return IDENTITY
+                return self._identity
             case "*LANG":
                 return self._language
             case "*OPC":
@@ -236,8 +259,12 @@ class Simulator:
         except KeyError:
             raise ScpiError(-224, "Illegal parameter value") from None
 
+    def _setting(self, name: str) -> Value:
+        foreign = name in ("SENS:VOLT:UNIT", "SENS:CURR:UNIT") and self._trouble.wrong_unit
+        return FOREIGN_UNIT if foreign else self._settings[name]
+
     def _in_unit(self, sensed: str) -> float:
-        match self._settings[f"SENS:{sensed}:UNIT"]:
+        match self._setting(f"SENS:{sensed}:UNIT"):
             case "VOLT":
                 return self._quantity("VOLT")
             case "AMP":
@@ -251,7 +278,9 @@ class Simulator:
         """Digitise voltage or current at the terminals in the present range; behind an open relay there is neither."""
         if not self._output and self._off_state == "HIMP":
             return 0.0
-        true = self._bench.cell.voltage if function == "VOLT" else self._bench.cell.current
+        true = self._felt[function]()
+        if math.isnan(true):
+            return NOT_A_NUMBER
         full_scale = self._full_scale(function, true)
         if abs(true) > OVERRANGE * full_scale:
             return OVERFLOW
@@ -261,7 +290,9 @@ class Simulator:
     def _converter(self, function: str, full_scale: float) -> Sensor:
         name = f"{self._port}.{function}.{full_scale:g}"
         if name not in self._converters:
-            self._converters[name] = self._bench.sensor(name, gain_error=GAIN_ERROR[function], noise=NOISE * full_scale)
+            self._converters[name] = self._bench.sensor(
+                name, gain_error=GAIN_ERROR[function], noise=NOISE * full_scale, now=self._trouble.measured_at
+            )
         return self._converters[name]
 
     def _full_scale(self, function: str, true: float) -> float:

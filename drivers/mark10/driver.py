@@ -61,6 +61,7 @@ class Mark10:
         self._link = link
         self._inverted = options.compression == "negative"
         self._identity: Identity | None = None
+        self._tared = self._zero_lost = False
 
     async def connect(self) -> Identity:
         """Identify the gauge, make it send readings with units, and keep it awake.
@@ -70,6 +71,7 @@ class Mark10:
             InstrumentRefused: it does not take a setting.
         """
         self._link.verify = None
+        self._tared = self._zero_lost = False
         self._identity = await self._identify()
         await self._prepare()
         self._link.verify = self._verify
@@ -81,16 +83,32 @@ class Mark10:
     async def tare(self) -> None:
         """Zero the reading, and confirm that it is near zero."""
         await self._link.write(b"Z\r")
-        force = await self.read()
+        force = await self._force()
         if abs(force) > ZERO_TOLERANCE * self.capacity:
             raise InstrumentRefused(
                 self._link.name,
                 f"reads {force:g} N after its zero command",
                 "Unload it, wait until the reading is steady, and tare again.",
             )
+        self._tared, self._zero_lost = True, False
 
     async def read(self) -> float:
-        """Force in N, positive in compression; raises OverRange beyond capacity or where the gauge says so."""
+        """Force in N, positive in compression.
+
+        Raises:
+            OverRange: beyond capacity, or where the gauge says so.
+            InstrumentRefused: a power cut has undone the zero of `tare`, until the next one.
+        """
+        force = await self._force()
+        if self._zero_lost:
+            raise InstrumentRefused(
+                self._link.name,
+                "was restarted and has lost its zero: what it reads is not the force",
+                "Check its power supply; unload it and tare again.",
+            )
+        return force
+
+    async def _force(self) -> float:
         reply = await self._query(b"?C")
         if OVERLOAD in reply or reply == TOO_LARGE:
             raise OverRange(self._link.name, f"answers {reply}: the force is beyond its range", "Unload it.")
@@ -118,10 +136,12 @@ class Mark10:
         return float(match[1]) * NEWTON[match[2]]
 
     async def _verify(self) -> None:
-        """After a reopening: the same gauge, with its settings, which a restart may have undone."""
+        """After a reopening: the same gauge, with its settings; a restart has undone them, and the zero with them."""
         identity = await self._identify()
         if identity != self._identity:
             raise WrongInstrument(self._link.name, f"{identity} answers where {self._identity} did", "Restart the run.")
+        _, numbers = await self._listed()
+        self._zero_lost = self._zero_lost or (self._tared and numbers.get("AOFF") != 0)
         await self._prepare()
 
     async def _identify(self) -> Identity:
@@ -138,13 +158,9 @@ class Mark10:
         """Make the settings, and read them back from the gauge's list."""
         for command in SETTINGS:
             await self._link.write(command + b"\r")
-        listed = await self._query(b"LIST")
-        self._refuse_error(listed, f"one of {b', '.join(SETTINGS).decode()}")
-        settings = set(listed.split(";"))
-        if len(settings) < len(SETTINGS):
-            raise GarbledReply(self._link.name, b"LIST", listed.encode("ascii", "replace"), "settings separated by ;")
-        numbers = {m[1]: int(m[2]) for m in (re.fullmatch(r"([A-Z]+)(\d+)", setting) for setting in settings) if m}
-        kept = {"FULL", "CUR"} <= settings and numbers.get("AOUT") == 0 and numbers.get("AOFF") == 0
+        settings, numbers = await self._listed()
+        listed = ";".join(settings)
+        kept = {"FULL", "CUR"} <= set(settings) and numbers.get("AOUT") == 0 and numbers.get("AOFF") == 0
         if not kept:
             raise InstrumentRefused(
                 self._link.name,
@@ -158,6 +174,16 @@ class Mark10:
                 f"lists {listed}: its sign is omitted, or not the one that `compression` in config.toml says",
                 "Set the polarity at the gauge (OPOL0, IPOL0), or correct `compression`.",
             )
+
+    async def _listed(self) -> tuple[list[str], dict[str, int]]:
+        """Return the gauge's settings, and those of them that have a number, by name."""
+        listed = await self._query(b"LIST")
+        self._refuse_error(listed, f"one of {b', '.join(SETTINGS).decode()}")
+        settings = listed.split(";")
+        if len(settings) < len(SETTINGS):
+            raise GarbledReply(self._link.name, b"LIST", listed.encode("ascii", "replace"), "settings separated by ;")
+        found = (re.fullmatch(r"([A-Z]+)(\d+)", setting) for setting in settings)
+        return settings, {match[1]: int(match[2]) for match in found if match}
 
     def _refuse_error(self, reply: str, what: str) -> None:
         if reply.startswith("*"):

@@ -20,6 +20,11 @@ OVERLOAD_AT = 1.1
 UNITS = {"LB": "lbF", "OZ": "ozF", "KG": "kgF", "G": "gF", "N": "N", "KN": "kN", "MN": "mN"}
 PERSONALITY = {"RN": "Digital Force Gauge", "RM": "M5", "RS": "1000001", "RV": "1.00"}
 """What a real gauge answers is not in the manual; assumed."""
+ANOTHER = PERSONALITY | {"RS": "1000002"}
+FOREIGN_UNIT = "lbF"
+"""What somebody chooses at the gauge when the unit is made wrong on purpose."""
+NOT_A_NUMBER = "NaN"
+"""What a gauge whose converter has failed sends; assumed."""
 NUMBERED = {"AOFF": 30, "AOUT": 250, "IPOL": 1, "OPOL": 1, "FLTC": 10, "FLTP": 10}
 """Settings with a number, and the largest that each takes."""
 ILLEGAL, INVALID, TOO_LARGE = "*10", "*12", "*22"
@@ -50,9 +55,10 @@ class Simulator:
             "OPOL": 0,
         }
         self.stuck: float | None = None
-        self._bench = bench
-        self._side = port
         self._capacity = options.capacity
+        self._personality = PERSONALITY
+        self._trouble = bench.trouble(port)
+        self._force = self._trouble.quantity(lambda: bench.rig.force(port))
         self._zero = 0.0
         self._buffer = b""
         self._sensor = bench.sensor(
@@ -61,6 +67,7 @@ class Simulator:
             gain_error=GAIN_ERROR,
             drift_per_day=DRIFT_PER_DAY * self._capacity,
             noise=NOISE * self._capacity,
+            now=self._trouble.measured_at,
         )
 
     def receive(self, data: bytes) -> bytes:
@@ -73,8 +80,10 @@ class Simulator:
         """Forget half a command."""
         self._buffer = b""
 
-    def restart(self) -> None:
-        """Come back from a power cut with what was last saved."""
+    def restart(self, *, other: bool = False) -> None:
+        """Come back from a power cut with what was last saved; `other`: with another serial number."""
+        self._personality = ANOTHER if other else PERSONALITY
+        self._buffer = b""
         self.unit, self.units_sent, self.mode = "N", True, "CUR"
         self.numbers.update(AOUT=0, AOFF=5)
         self._zero = 0.0
@@ -85,8 +94,8 @@ class Simulator:
             return self._reading()
         if command == "LIST":
             return self._list()
-        if command in PERSONALITY:
-            return PERSONALITY[command]
+        if command in self._personality:
+            return self._personality[command]
         numbered = re.fullmatch(r"([A-Z]+)(\d+)", command)
         if command in UNITS:
             self.unit = UNITS[command]
@@ -95,7 +104,7 @@ class Simulator:
         elif command in ("CUR", "PT", "PC"):
             self.mode = command
         elif command == "Z":
-            self._zero = self._felt()
+            self._zero = felt if math.isfinite(felt := self._felt()) else self._zero
         elif numbered and numbered[1] in NUMBERED:
             if int(numbered[2]) > NUMBERED[numbered[1]]:
                 return TOO_LARGE
@@ -107,25 +116,28 @@ class Simulator:
     def _felt(self) -> float:
         if self.stuck is not None:
             return self.stuck
-        return self._sensor.read(self._bench.rig.force(self._side))
+        return self._sensor.read(self._force())
 
     def _reading(self) -> str:
         felt = self._felt()
         if abs(felt) > OVERLOAD_AT * self._capacity:
             return OVERLOAD
-        newton = NEWTON[self.unit]
+        unit = FOREIGN_UNIT if self._trouble.wrong_unit else self.unit
+        newton = NEWTON[unit]
         step = _step(self._capacity / newton / DIVISIONS)
+        if math.isnan(felt):
+            return f"{NOT_A_NUMBER} {unit}" if self.units_sent else NOT_A_NUMBER
         value = round((felt - self._zero) / newton / step) * step
         value = -value if self.numbers["IPOL"] else value
         value = abs(value) if self.numbers["OPOL"] or value == 0 else value
         text = f"{value:.{max(0, -math.floor(math.log10(step)))}f}"
-        return f"{text} {self.unit}" if self.units_sent else text
+        return f"{text} {unit}" if self.units_sent else text
 
     def _list(self) -> str:
         n = self.numbers
         return ";".join(
             [
-                f"V{PERSONALITY['RV']}",
+                f"V{self._personality['RV']}",
                 self.unit.upper(),
                 self.mode,
                 f"FLTC{n['FLTC']}",

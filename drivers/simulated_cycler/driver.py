@@ -15,7 +15,7 @@ from drivers.simulated_cycler.language import HIGHEST, LEAST_CURRENT, LOWEST, MO
 from drivers.simulated_cycler.records import Entry, unpaged
 from drivers.simulated_cycler.wire import TERMINATOR, framed, unframed
 from labctl.clock import LabClock
-from labctl.errors import GarbledReply, InstrumentError, InstrumentRefused, RefusedForSafety, WrongInstrument
+from labctl.errors import GarbledReply, InstrumentError, InstrumentRefused, OverRange, RefusedForSafety, WrongInstrument
 from labctl.instrument import (
     CellReading,
     Executes,
@@ -36,7 +36,9 @@ from labctl.program import Program, ProgramRecord, ProgramState, ProgramStatus
 VENDOR, MODEL, FIRMWARE = "labctl", "SC-16", "1.0"
 CHANNELS = 16
 
-_READING = re.compile(r"(CC|CV|OFF) (-?\d+\.\d{5}) (-?\d+\.\d{8})")
+_READING = re.compile(r"(CC|CV|OFF) (-?\d+\.\d{5}|inf) (-?\d+\.\d{8}|inf)")
+_BEYOND = 1.1
+"""Of what it drives: it measures a little further, but never this far."""
 _STATUS = re.compile(rf"({'|'.join(ProgramState)}) (\S+) (\d+) (\d+) (\d+) (\d+)(?: (.+))?")
 _LIMITING = {"CC": Limiting.CURRENT, "CV": Limiting.VOLTAGE}
 
@@ -172,13 +174,20 @@ class SimulatedCycler:
 
         Raises:
             GarbledReply: not what was asked for.
+            OverRange: beyond what it can measure, which is also what a reading in mV is.
         """
         reply = await self._ask("READ?")
         found = _READING.fullmatch(reply)
         if found is None:
             raise self._garbled("READ?", reply, "mode, voltage and current")
-        limiting = _LIMITING.get(found[1])
-        return CellReading(float(found[2]), float(found[3]), limiting is not None, limiting)
+        limiting, voltage, current = _LIMITING.get(found[1]), float(found[2]), float(found[3])
+        if abs(voltage) > _BEYOND * HIGHEST or abs(current) > _BEYOND * MOST_CURRENT:
+            raise OverRange(
+                self._link.name,
+                f"reads {voltage:g} V and {current:g} A, beyond its range",
+                "Check the cell, its wiring and the channel.",
+            )
+        return CellReading(voltage, current, limiting is not None, limiting)
 
     # -- programs --------------------------------------------------------------------------------------------------
 

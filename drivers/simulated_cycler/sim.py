@@ -23,7 +23,7 @@ from labctl.sim.cell import Open, VoltageSource
 
 RING = 20_000
 """Records that a channel has room for."""
-SERIAL = "SC16-0001"
+SERIAL, ANOTHER = "SC16-0001", "SC16-0002"
 BUSY = (ProgramState.RUNNING, ProgramState.PAUSED)
 LONGEST_LINE = 4096
 
@@ -38,6 +38,10 @@ class Simulator:
     def __init__(self, bench: Bench, port: str, options: SimulatedCycler.Options) -> None:
         self.channel = options.channel
         self._bench = bench
+        self._serial = SERIAL
+        self._trouble = bench.trouble(port)
+        self._voltage = self._trouble.quantity(lambda: bench.cell.voltage)
+        self._current = self._trouble.quantity(lambda: bench.cell.current, drifts=False)
         self._buffer = bytearray()
         self._window: tuple[float, float, float] | None = None
         self._lines: list[str] = []
@@ -74,6 +78,15 @@ class Simulator:
     def reset_line(self) -> None:
         """Forget half a line."""
         self._buffer.clear()
+
+    def restart(self, *, other: bool = False) -> None:
+        """Come back from a power cut, after which it knows nothing; `other`: with another serial number."""
+        self._serial = ANOTHER if other else SERIAL
+        self._buffer.clear()
+        self._window, self._execution, self._token = None, None, ""
+        self._lines.clear()
+        self._ring.clear()
+        self._bench.cell.drive(Open())
 
     def requests(self, buffer: bytearray) -> Iterator[tuple[int | None, bytes]]:
         """Take whole lines from a client's buffer, each with the channel that it begins with."""
@@ -115,7 +128,7 @@ class Simulator:
     # -- commands of a host ----------------------------------------------------------------------------------------
 
     def _identify(self, _: str) -> str:
-        return f"{VENDOR},{MODEL},{SERIAL},{FIRMWARE}"
+        return f"{VENDOR},{MODEL},{self._serial},{FIRMWARE}"
 
     def _set_window(self, arguments: str) -> str:
         low, high, current = _numbers(arguments, 3)
@@ -144,10 +157,11 @@ class Simulator:
         return ""
 
     def _read(self, _: str) -> str:
-        cell = self._bench.cell
-        voltage = round(cell.voltage / VOLTAGE_RESOLUTION) * VOLTAGE_RESOLUTION
-        current = round(cell.current / CURRENT_RESOLUTION) * CURRENT_RESOLUTION
-        how = {"current": "CC", "voltage": "CV", None: "OFF"}[cell.limiting]
+        voltage = _converted(self._voltage(), VOLTAGE_RESOLUTION)
+        current = _converted(self._current(), CURRENT_RESOLUTION)
+        if self._trouble.wrong_unit:
+            voltage, current = 1e3 * voltage, 1e3 * current
+        how = {"current": "CC", "voltage": "CV", None: "OFF"}[self._bench.cell.limiting]
         return f"{how} {voltage:.5f} {current:.8f}"
 
     def _commandable(self) -> tuple[float, float, float]:
@@ -248,6 +262,11 @@ class Simulator:
         if execution is None or execution.state not in states:
             raise Refusal(f"the program is {self._state}, not {' or '.join(states)}")
         return execution
+
+
+def _converted(value: float, resolution: float) -> float:
+    """Digitise; what is no finite number stays what it is."""
+    return round(value / resolution) * resolution if math.isfinite(value) else value
 
 
 def _numbers(arguments: str, count: int) -> list[float]:

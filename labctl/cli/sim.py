@@ -1,7 +1,9 @@
 """`labctl sim`: simulated instruments on real wires, for anyone's client."""
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,11 +11,11 @@ import typer
 from labctl.cli.context import print_json, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from labctl.config import Config
     from labctl.lab.simulators import Served
+    from labctl.sim.schedule import Scheduled
 
 
 def sim(
@@ -29,6 +31,7 @@ def sim(
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="A key of the driver, as in config.toml.")
     ] = None,
+    faults: Annotated[Path | None, typer.Option(help="A script of faults that will happen, in TOML.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print addresses as one line of JSON for each station.")] = False,
     while_stdin: Annotated[bool, typer.Option("--while-stdin", hidden=True)] = False,
 ) -> None:
@@ -40,21 +43,33 @@ def sim(
 
     if (driver is None) == (not station):
         raise typer.BadParameter("name either a driver or --station, for example: labctl sim keithley-2450")
+    script: Sequence[Scheduled] = ()
+    if faults is not None:
+        from labctl.sim.script import load
+
+        script = load(faults)
     if station:
         config = settings(context).load_config()
         stations = list(dict.fromkeys(station))
-        asyncio.run(_stations(config, stations, seed, as_json=json, while_stdin=while_stdin))
+        asyncio.run(_stations(config, stations, seed, script, as_json=json, while_stdin=while_stdin))
     else:
         assert driver is not None
-        asyncio.run(_alone(settings(context).data_folder(), driver, listen, seed, option or [], as_json=json))
+        folder = settings(context).data_folder()
+        asyncio.run(_alone(folder, driver, listen, seed, option or [], script, as_json=json))
 
 
 async def _stations(
-    config: "Config", stations: "Sequence[str]", seed: int, *, as_json: bool, while_stdin: bool
+    config: "Config",
+    stations: Sequence[str],
+    seed: int,
+    script: "Sequence[Scheduled]",
+    *,
+    as_json: bool,
+    while_stdin: bool,
 ) -> None:
     from labctl.lab.simulators import serving
 
-    async with serving(config, stations, seed) as served:
+    async with serving(config, stations, seed, script) as served:
         for station, one in served.items():
             if as_json:
                 typer.echo(one.model_dump_json())
@@ -71,21 +86,32 @@ async def _stations(
 
 
 async def _alone(
-    folder: "Path", name: str, listen: str | None, seed: int, written: list[str], *, as_json: bool
+    folder: Path,
+    name: str,
+    listen: str | None,
+    seed: int,
+    written: list[str],
+    script: "Sequence[Scheduled]",
+    *,
+    as_json: bool,
 ) -> None:
     from labctl.cli.inputs import assignments
     from labctl.instrument import Role
     from labctl.lab.simulators import Served, listen_by_default
     from labctl.registry import load_driver
-    from labctl.sim.bench import Bench, BenchParameters
+    from labctl.sim.bench import Bench, BenchParameters, port_of
+    from labctl.sim.faults import troubled
     from labctl.sim.host import Host
+    from labctl.sim.trouble import refuse_unfit
 
     driver = load_driver(name)
-    port = {Role.CYCLER: "cell", Role.LOAD_CELL: "negative", Role.PRESSURE_RIG: "screw", Role.THERMOSTAT: "bath"}
-    bench = Bench.of(BenchParameters(), seed)
-    simulator = driver.load_simulator()(bench, port[driver.role], driver.example_options(assignments(written)))
+    instrument = driver.role if driver.role in (Role.CYCLER, Role.THERMOSTAT) else f"{driver.role}.negative"
+    refuse_unfit(script, [instrument], "this simulator")
+    port = port_of(instrument)
+    bench = Bench.of(BenchParameters(), seed, script)
+    simulator = driver.load_simulator()(bench, port, driver.example_options(assignments(written)))
     async with Host(bench) as host:
-        address = await host.serve(simulator, listen or listen_by_default(driver.wire))
+        address = await host.serve(troubled(simulator, bench.trouble(port)), listen or listen_by_default(driver.wire))
         if as_json:
             print_json({"address": address})
         else:
@@ -96,7 +122,7 @@ async def _alone(
 
 
 @contextmanager
-def _announced(folder: "Path", name: str, served: "Served") -> "Iterator[None]":
+def _announced(folder: Path, name: str, served: "Served") -> "Iterator[None]":
     """Tell other processes what is simulated here, while the block runs."""
     from labctl.filelock import make_folder
     from labctl.lab.simulators import runtime_file

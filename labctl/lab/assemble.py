@@ -1,6 +1,6 @@
 """Assembles a station: for each configured instrument its driver, on the link that its address asks for."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -9,15 +9,16 @@ from labctl.config import Config, is_simulated
 from labctl.engine.station import Instruments, Station
 from labctl.errors import ConfigError, Finding
 from labctl.instrument import Cycler, Instrument, LoadCell, PressureRig, Thermostat, Wire
+from labctl.lab.consent import software_only, without_takeover
 from labctl.link import BaseLink, MemoryLink, open_link
-from labctl.plan import Bound, Side, StationAbilities
+from labctl.plan import Bound, Disagreement, Margins, Rates, Side, StationAbilities
 from labctl.protocol.source import KeyPath
 from labctl.quantity import Quantity
 from labctl.registry import Driver
-from labctl.sim.bench import Bench, SimulatedInstrument
-
-PORTS = {"cycler": "cell", "thermostat": "bath", "pressure_rig.negative": "screw", "pressure_rig.positive": "screw"}
-"""What a simulated instrument is attached to; a load cell to its side."""
+from labctl.sim.bench import Bench, SimulatedInstrument, port_of
+from labctl.sim.faults import troubled
+from labctl.sim.schedule import Scheduled
+from labctl.sim.trouble import refuse_unfit
 
 MakeLink = Callable[[str, Driver, str], BaseLink]
 """instrument name, driver, configured address -> link."""
@@ -25,12 +26,17 @@ MakeLink = Callable[[str, Driver, str], BaseLink]
 
 @dataclass(slots=True)
 class Assembly:
-    """A station with its links, not yet connected."""
+    """A station with its links, not yet connected.
+
+    Attributes:
+        newborn: whether its simulated cell began with it: no run of before can go on there.
+    """
 
     station: Station
     links: dict[str, BaseLink]
     addresses: dict[str, str]
     abilities: StationAbilities
+    newborn: bool = False
 
     @property
     def simulated(self) -> bool:
@@ -84,9 +90,15 @@ def wired_links(
     return make
 
 
-def memory_links(config: Config, station: str, clock: LabClock, seed: int) -> tuple[MakeLink, Bench]:
-    """Links to simulators in this process, whatever the addresses; also returns their bench, for tests to hurt."""
-    bench = Bench.of(config.station(station).simulation, seed)
+def memory_links(
+    config: Config, station: str, clock: LabClock, seed: int, faults: Sequence[Scheduled] = ()
+) -> tuple[MakeLink, Bench]:
+    """Links to simulators in this process, whatever the addresses; also returns their bench, for tests to hurt.
+
+    Raises:
+        UnfitScript: the station has not what a fault is to happen to.
+    """
+    bench = bench_of(config, station, seed, faults)
 
     def make(instrument: str, driver: Driver, _address: str) -> BaseLink:
         simulator = simulator_of(config, station, instrument, bench)
@@ -102,14 +114,29 @@ def memory_link(bench: Bench, simulator: SimulatedInstrument, wire: Wire, name: 
         bench.advance_to(clock.now())
         return simulator.receive(data)
 
-    return MemoryLink(receive, simulator.reset_line, wire, name, clock)
+    def reset() -> None:
+        bench.advance_to(clock.now())
+        simulator.reset_line()
+
+    return MemoryLink(receive, reset, wire, name, clock)
+
+
+def bench_of(config: Config, station: str, seed: int, faults: Sequence[Scheduled]) -> Bench:
+    """Make the bench of a simulated station, on which a script of faults will happen.
+
+    Raises:
+        UnfitScript: the station has not what a fault is to happen to.
+    """
+    instruments = [instrument for instrument, _, _ in config.station(station).instruments()]
+    refuse_unfit(faults, instruments, f"station {station}")
+    return Bench.of(config.station(station).simulation, seed, faults)
 
 
 def simulator_of(config: Config, station: str, instrument: str, bench: Bench) -> SimulatedInstrument:
-    """Make the simulator that stands in for an instrument of a station."""
+    """Make the simulator that stands in for an instrument of a station, with the faults that its bench has for it."""
     driver, options = config.drivers[station, instrument]
-    port = PORTS.get(instrument, instrument.rpartition(".")[2])
-    return cast("SimulatedInstrument", driver.load_simulator()(bench, port, options))
+    port = port_of(instrument)
+    return troubled(driver.load_simulator()(bench, port, options), bench.trouble(port))
 
 
 def _set_poll(instrument: Instrument, period: float, config: Config, path: KeyPath) -> None:
@@ -134,7 +161,8 @@ def _by_role(made: Mapping[str, Instrument]) -> Instruments:
 
 
 def _abilities(config: Config, name: str, parts: Instruments) -> StationAbilities:
-    limits = config.station(name).limits
+    station = config.station(name)
+    limits, warnings, differ = station.limits, station.warnings, station.disagreement
     cycler, thermostat = parts.cycler, parts.thermostat
     torques = [rig.torque_range.high for rig in parts.rigs.values()]
     return StationAbilities(
@@ -148,13 +176,23 @@ def _abilities(config: Config, name: str, parts: Instruments) -> StationAbilitie
         actuated=tuple(parts.rigs),
         measured=tuple((side, cell.capacity) for side, cell in parts.load_cells.items()),
         external_probe=thermostat is not None and thermostat.external_probe,
+        without_takeover=without_takeover(config, name),
+        software_only=software_only(config, name),
         poll_period=cycler.poll_period,
         voltage_limit=_bound(limits.voltage),
         current_limit=float(limits.current),
         temperature_limit=_bound(limits.temperature),
         pressure_negative_limit=_bound(limits.pressure.negative),
         pressure_positive_limit=_bound(limits.pressure.positive),
+        rates=Rates(_si(limits.rate.voltage), _si(limits.rate.temperature), _si(limits.rate.pressure)),
+        margins=Margins(_si(warnings.voltage), _si(warnings.temperature), _si(warnings.pressure)),
+        disagreement=Disagreement(_si(differ.temperature), _si(differ.force), _si(differ.screw)),
+        debounce=_si(limits.debounce) or 0.0,
     )
+
+
+def _si(quantity: Quantity | None) -> float | None:
+    return None if quantity is None else float(quantity)
 
 
 def _bound(span: tuple[Quantity, Quantity] | None) -> Bound:

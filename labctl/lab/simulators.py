@@ -17,22 +17,28 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from labctl.config import SIMULATED, Config
 from labctl.errors import LabctlError
 from labctl.instrument import VisaWire, Wire
-from labctl.lab.assemble import simulator_of
-from labctl.sim.bench import Bench, ChannelSimulator
+from labctl.lab.assemble import bench_of, simulator_of
+from labctl.sim.bench import ChannelSimulator
 from labctl.sim.host import Host
+from labctl.sim.schedule import Scheduled
 
 START_TIMEOUT = 20.0
 TCP = "tcp://127.0.0.1:0"
 
 
 class Served(BaseModel):
-    """Where simulators are: each instrument's address and, for those of a station, their control port."""
+    """Where simulators are: each instrument's address and, for those of a station, their control port.
+
+    Attributes:
+        newborn: whether they were started for who asks, with a fresh cell.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     station: str | None
     control: Annotated[str, StringConstraints(pattern=r"^[\w.:\[\]-]+:\d+$")] | None
     instruments: dict[str, str]
+    newborn: bool = False
 
 
 class SimulatorFailed(LabctlError):
@@ -54,17 +60,23 @@ def simulated_addresses(folder: Path) -> set[str]:
 
 
 @asynccontextmanager
-async def serving(config: Config, stations: Sequence[str], seed: int) -> AsyncIterator[dict[str, Served]]:
+async def serving(
+    config: Config, stations: Sequence[str], seed: int, faults: Sequence[Scheduled] = ()
+) -> AsyncIterator[dict[str, Served]]:
     """Serve every instrument of these stations on its own kind of wire, each station with a bench of its own.
 
-    Instruments of one shared address ("sim://NAME") are channels of one mainframe, at one address.
+    Instruments of one shared address ("sim://NAME") are channels of one mainframe, at one address. Faults happen at
+    each station, at the same lab times.
+
+    Raises:
+        UnfitScript: a station has not what a fault is to happen to.
     """
     async with AsyncExitStack() as stack:
         hosts: dict[str, Host] = {}
         addresses: dict[str, dict[str, str]] = {station: {} for station in stations}
         shared: dict[str, list[tuple[str, str, ChannelSimulator]]] = {}
         for station in stations:
-            bench = Bench.of(config.station(station).simulation, seed)
+            bench = bench_of(config, station, seed, faults)
             host = hosts[station] = await stack.enter_async_context(Host(bench))
             for instrument, _, written in config.station(station).instruments():
                 driver, _ = config.drivers[station, instrument]
@@ -94,7 +106,7 @@ async def simulators(
     config_path: Path, stations: Sequence[str], seed: int, folder: Path
 ) -> AsyncIterator[dict[str, Served]]:
     """Yield each station's simulators: those that run, and one process for all others that ends with this block."""
-    running = {station: await _running(_told(runtime_file(folder, station))) for station in stations}
+    running = {station: await running_simulators(folder, station) for station in stations}
     found = {station: served for station, served in running.items() if served is not None}
     absent = [station for station in stations if station not in found]
     async with AsyncExitStack() as stack:
@@ -125,7 +137,7 @@ async def _started(config_path: Path, stations: Sequence[str], seed: int) -> Asy
                 f"The simulators of {', '.join(stations)} did not start.",
                 f"Run `labctl sim {' '.join(named)}` to see why.",
             ) from error
-        yield dict(zip(stations, told, strict=True))
+        yield {station: each.model_copy(update={"newborn": True}) for station, each in zip(stations, told, strict=True)}
     finally:
         process.stdin.close()
         try:
@@ -144,8 +156,9 @@ def _told(path: Path) -> Served | None:
         return None
 
 
-async def _running(served: Served | None) -> Served | None:
-    """Return the simulators, if they still listen where they said."""
+async def running_simulators(folder: Path, station: str) -> Served | None:
+    """Return the simulators that `labctl sim` serves for a station, if they still listen where they said."""
+    served = _told(runtime_file(folder, station))
     if served is None or served.control is None:
         return None
     host, _, port = served.control.rpartition(":")

@@ -1,14 +1,14 @@
 """Memory: a simulated instrument in this process, without threads; its deadlines are lab time.
 
 What stands for a serial line brings a late reply after any reopening, as a serial line does; what stands for a
-connection loses it when it is closed.
+connection loses it when it is closed. A connection tells that nothing is at its other end, a serial line is silent.
 """
 
 import math
 from collections.abc import Callable
 
 from labctl.clock import LabClock
-from labctl.errors import GarbledReply, NoReply
+from labctl.errors import GarbledReply, NoReply, Unreachable
 from labctl.instrument import SerialWire, Wire
 from labctl.link.base import BaseLink
 
@@ -25,6 +25,10 @@ class Late(bytes):
         late = super().__new__(cls, reply)
         late.delay = delay
         return late
+
+
+class Disconnected(Exception):
+    """Raised by a simulated instrument that is not at the other end of the wire, or not since it was opened."""
 
 
 class MemoryLink(BaseLink):
@@ -49,7 +53,11 @@ class MemoryLink(BaseLink):
         self._on_the_way: list[tuple[float, bytes]] = []
 
     async def _open(self) -> None:
-        self._reset()
+        try:
+            self._reset()
+        except Disconnected:
+            if not self._is_line:
+                raise Unreachable(self.name, "cannot be opened: connection refused", "Check that it is on.") from None
 
     async def _close(self) -> None:
         self._buffer.clear()
@@ -70,7 +78,12 @@ class MemoryLink(BaseLink):
         if self._framing.unsolicited(self._buffer):
             raise GarbledReply(self.name, message, bytes(self._buffer), "a quiet line before the question")
         self._buffer.clear()
-        answer = self._receive(message)
+        try:
+            answer = self._receive(message)
+        except Disconnected:
+            if not self._is_line:
+                raise Unreachable(self.name, "closed the connection", "Check that it is on, and its cable.") from None
+            answer = b""
         if isinstance(answer, Late):
             self._on_the_way.append((self._clock.now() + answer.delay, bytes(answer)))
         else:

@@ -20,6 +20,8 @@ from labctl.link.worker import DRAIN_LIMIT, BlockingLink
 
 QUIET_MS = 50
 CHUNK = 4096
+MOST_BYTES = 1_000_000
+"""Of a reply; who goes on without an end is not listened to any longer."""
 
 
 class VisaLink(BlockingLink):
@@ -80,7 +82,7 @@ class VisaLink(BlockingLink):
                 resource.write_raw(message)
                 if not reply:
                     return b""
-                line = bytearray(resource.read_raw())
+                line = bytearray(resource.read_bytes(MOST_BYTES, MOST_BYTES, break_on_termchar=True))
         except TimeoutError:
             raise NoReply(self.name, message, self._wire.timeout) from None
         answer = self._wire.framing.take(line)

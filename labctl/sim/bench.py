@@ -5,7 +5,7 @@ the exchange, then hands the bytes over. Nothing here sleeps, reads a clock or d
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Protocol, Self, runtime_checkable
 
 from pydantic import Discriminator, Tag
@@ -15,7 +15,9 @@ from labctl.sim.cell import Cell
 from labctl.sim.presets import CellChoice
 from labctl.sim.rig import Press, PressParameters, Rig, RigParameters, ScrewRig
 from labctl.sim.room import Room, RoomParameters
+from labctl.sim.schedule import HAPPENS_TO, Scheduled
 from labctl.sim.sensor import Sensor
+from labctl.sim.trouble import Mishaps, Trouble
 
 COUPLING_PERIOD = 10.0
 """Seconds between the instants at which pressure and temperature act back on the cell, and force on creep.
@@ -23,6 +25,15 @@ COUPLING_PERIOD = 10.0
 They are multiples of the period in lab time, so that it does not matter in which pieces a bench is advanced. While
 neither rig nor room can change, as under a press at ambient temperature, there are none.
 """
+
+PORTS = {"cycler": "cell", "thermostat": "bath", "pressure_rig": "screw"}
+"""What a simulated instrument of a role is attached to; a load cell is attached to its side."""
+
+
+def port_of(instrument: str) -> str:
+    """Return what an instrument of a station ("cycler", "load_cell.negative") is attached to."""
+    role, _, side = instrument.partition(".")
+    return PORTS.get(role, side)
 
 
 class Part(Protocol):
@@ -39,7 +50,8 @@ class SimulatedInstrument(Protocol):
     """The instrument as its wire sees it. Constructed as `Simulator(bench, port, options)`.
 
     `port` names what it is attached to ("cell", "negative", "positive", "screw", "bath"); `options` is the driver's
-    validated Options. It may call `bench.attach(part)` for what moves by itself.
+    validated Options. It may call `bench.attach(part)` for what moves by itself, and measures through
+    `bench.trouble(port)`, so that faults act on what it feels.
     """
 
     def receive(self, data: bytes) -> bytes:
@@ -50,6 +62,9 @@ class SimulatedInstrument(Protocol):
 
     def reset_line(self) -> None:
         """Forget a half-received command: a client has (re)connected."""
+
+    def restart(self, *, other: bool = False) -> None:
+        """Lose power and get it back; `other`: from now on it is another one of its kind, with its own identity."""
 
 
 @runtime_checkable
@@ -97,31 +112,56 @@ class Bench:
     Attributes:
         time: lab time in seconds that everything on the bench has reached.
         seed: decides noise and scatter; the same seed is the same bench.
+
+    Args:
+        faults: what goes wrong, and when.
     """
 
-    def __init__(self, seed: int, cell: Cell, rig: Rig, room: Room) -> None:
+    def __init__(self, seed: int, cell: Cell, rig: Rig, room: Room, faults: Sequence[Scheduled] = ()) -> None:
         self.time = 0.0
         self.seed = seed
         self.cell = cell
         self.rig = rig
         self.room = room
         self._parts: list[Part] = []
+        self._troubles: dict[str, Trouble] = {}
         self._couple()
+        self._schedule(faults)
 
     @classmethod
-    def of(cls, parameters: BenchParameters, seed: int) -> Self:
-        """Assemble a bench at lab time zero: fresh discharged cell, loose screw, everything at ambient temperature."""
+    def of(cls, parameters: BenchParameters, seed: int, faults: Sequence[Scheduled] = ()) -> Self:
+        """Assemble a bench at lab time zero: fresh discharged cell, loose screw, everything at ambient temperature.
+
+        Raises:
+            UnfitScript: there is nothing in this rig to which a fault could happen.
+        """
         cell = Cell(parameters.cell.parameters())
         rig: Rig
         if isinstance(parameters.rig, PressParameters):
             rig = Press(parameters.rig)
         else:
             rig = ScrewRig(parameters.rig, seed, cell.growth)
-        return cls(seed, cell, rig, Room(parameters.room))
+        return cls(seed, cell, rig, Room(parameters.room), faults)
 
     def attach(self, part: Part) -> None:
         """Let a part take part in the passing of time; at one instant parts act in the order of attachment."""
         self._parts.append(part)
+
+    def _schedule(self, faults: Sequence[Scheduled]) -> None:
+        """Let faults happen before any other part acts: at one instant, instruments see what has happened."""
+        mishaps = [fault for fault in faults if fault.kind in HAPPENS_TO]
+        parts: list[Part] = [Mishaps(mishaps, self.cell, self.rig, self.room)] if mishaps else []
+        for instrument in {fault.instrument: None for fault in faults if fault.kind not in HAPPENS_TO}:
+            own = [fault for fault in faults if fault.instrument == instrument]
+            self._troubles[port_of(instrument)] = trouble = Trouble(own, lambda: self.time)
+            parts.append(trouble)
+        for part in parts:
+            self.attach(part)
+            part.advance_to(self.time)
+
+    def trouble(self, port: str) -> Trouble:
+        """Return what is wrong with the instrument that is attached to a port: nothing, where no script says so."""
+        return self._troubles.get(port) or Trouble((), lambda: self.time)
 
     def sensor(
         self,
@@ -131,10 +171,11 @@ class Bench:
         gain_error: float = 0.0,
         drift_per_day: float = 0.0,
         noise: float = 0.0,
+        now: Callable[[], float] | None = None,
     ) -> Sensor:
         """Make a sensor with these errors, in the unit of what it reads; see Sensor."""
         return Sensor(
-            lambda: self.time,
+            now or (lambda: self.time),
             self.seed,
             name,
             offset=offset,

@@ -19,8 +19,10 @@ from typing import Self
 
 from labctl.clock import host_monotonic, host_sleep
 from labctl.errors import LabctlError
-from labctl.link.memory import Late
+from labctl.link.memory import Disconnected, Late
 from labctl.sim.bench import Bench, ChannelSimulator, SimulatedInstrument
+from labctl.sim.door import Door
+from labctl.sim.faults import Troubled
 from labctl.sim.mainframe import Answer, MainframeClient, Seat
 
 TICK = 0.05
@@ -44,8 +46,7 @@ class Host:
         self._lab_zero = bench.time
         self._host_zero = host_monotonic()
         self._controllers = 0
-        self._servers: list[asyncio.Server] = []
-        self.clients: set[asyncio.Transport] = set()
+        self._doors: list[Door] = []
         self._ptys: list[tuple[int, int]] = []
         self._ticker: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -60,10 +61,8 @@ class Host:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
-        for server in self._servers:
-            server.close()
-        for transport in self.clients:
-            transport.abort()
+        for door in self._doors:
+            await door.close()
         for master, slave in self._ptys:
             asyncio.get_running_loop().remove_reader(master)
             os.close(master)
@@ -74,17 +73,19 @@ class Host:
         if listen == "pty":
             return self._serve_pty(simulator)
         if isinstance(simulator, ChannelSimulator):
-            return await self.serve_mainframe({simulator.channel: self.seat(simulator)}, listen)
-
-        def peer() -> _TcpPeer:
-            simulator.reset_line()
-            return _TcpPeer(self.clients, partial(self.exchange, simulator.receive))
-
-        return _socket(*await self._listen(listen, peer))
+            seats = {simulator.channel: self.seat(simulator)}
+            door, address = await self._listen(listen, lambda door: _TcpPeer(door, MainframeClient(seats).exchange))
+        else:
+            door, address = await self._listen(listen, partial(self._peer, simulator))
+        if isinstance(simulator, Troubled):
+            _darken(door, simulator.trouble.dark)
+            simulator.trouble.on_dark.append(partial(_darken, door))
+        return _socket(*address)
 
     async def serve_mainframe(self, seats: Mapping[int, Seat], listen: str) -> str:
         """Serve channels, which may be seats at other hosts, at one TCP address; return it."""
-        return _socket(*await self._listen(listen, lambda: _TcpPeer(self.clients, MainframeClient(seats).exchange)))
+        _, address = await self._listen(listen, lambda door: _TcpPeer(door, MainframeClient(seats).exchange))
+        return _socket(*address)
 
     def seat(self, simulator: ChannelSimulator) -> Seat:
         """Return the place that a channel of this host's bench takes in a mainframe."""
@@ -92,13 +93,16 @@ class Host:
 
     async def control(self, listen: str = "tcp://127.0.0.1:0") -> str:
         """Serve the control port: lines with a lab time in seconds, each answered when the bench has reached it."""
-        host, port = await self._listen(listen, lambda: _Controller(self))
+        _, (host, port) = await self._listen(listen, partial(_Controller, self))
         return f"{host}:{port}"
 
     def exchange(self, receive: Callable[[bytes], bytes], data: bytes, answer: Answer) -> None:
         """Bring the bench to now, hand the bytes to a simulator, and answer, late where it says so."""
         self._to_now()
-        reply = receive(data)
+        try:
+            reply = receive(data)
+        except Disconnected:
+            return
         if isinstance(reply, Late):
             task = asyncio.create_task(_answer_late(reply, answer), name="late reply")
             self._tasks.add(task)
@@ -121,18 +125,25 @@ class Host:
         """Lab time of the bench."""
         return self._bench.time
 
-    async def _listen(self, listen: str, peer: Callable[[], asyncio.Protocol]) -> tuple[str, int]:
+    def _peer(self, simulator: SimulatedInstrument, door: Door) -> "_TcpPeer":
+        self._to_now()
+        with suppress(Disconnected):  # it has fallen off the line since the client was let in, and hears nothing
+            simulator.reset_line()
+        return _TcpPeer(door, partial(self.exchange, simulator.receive))
+
+    async def _listen(self, listen: str, peer: Callable[[Door], asyncio.Protocol]) -> tuple[Door, tuple[str, int]]:
         host, port = _tcp(listen)
+        door = Door(peer)
         try:
-            server = await asyncio.get_running_loop().create_server(peer, host, port)
+            bound = await door.open(host, port)
         except OSError as error:
             reason = error.strerror or error
             raise UsageError(
                 f'Nothing can be served at "{listen}": {reason}.',
                 'Write port 0 for any free one: "tcp://127.0.0.1:0".',
             ) from error
-        self._servers.append(server)
-        return host, server.sockets[0].getsockname()[1]
+        self._doors.append(door)
+        return door, (host, bound)
 
     def _to_now(self) -> None:
         if not self._controllers:
@@ -153,16 +164,23 @@ class Host:
             with suppress(BlockingIOError):
                 self.exchange(simulator.receive, os.read(master, 4096), lambda reply: _write_all(master, reply))
 
+        def darkened(dark: bool) -> None:
+            if not dark:  # a terminal does not tell that it was opened again
+                simulator.reset_line()
+
         asyncio.get_running_loop().add_reader(master, readable)
-        simulator.reset_line()
+        if isinstance(simulator, Troubled):
+            simulator.trouble.on_dark.append(darkened)
+        with suppress(Disconnected):
+            simulator.reset_line()
         return os.ttyname(slave)
 
 
 class _TcpPeer(asyncio.Protocol):
     """One client of one instrument."""
 
-    def __init__(self, clients: set[asyncio.Transport], exchange: Callable[[bytes, Answer], None]) -> None:
-        self._clients = clients
+    def __init__(self, door: Door, exchange: Callable[[bytes, Answer], None]) -> None:
+        self._clients = door.clients
         self._exchange = exchange
         self._transport: asyncio.Transport | None = None
 
@@ -183,21 +201,22 @@ class _TcpPeer(asyncio.Protocol):
 class _Controller(asyncio.Protocol):
     """One engine that says what time it is."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, door: Door) -> None:
         self._host = host
+        self._clients = door.clients
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._host.clients.add(transport)
+        self._clients.add(transport)
         self._host.controlled(+1)
         transport.write(b"%.9f\n" % self._host.time)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._transport is not None:
-            self._host.clients.discard(self._transport)
+            self._clients.discard(self._transport)
         self._host.controlled(-1)
 
     def data_received(self, data: bytes) -> None:
@@ -212,6 +231,10 @@ class _Controller(asyncio.Protocol):
             self._transport.write(b"%.9f\n" % self._host.time)
         if len(self._buffer) > LONGEST_LINE:
             self._transport.close()
+
+
+def _darken(door: Door, dark: bool) -> None:
+    door.shut() if dark else door.reopen()
 
 
 def _socket(host: str, port: int) -> str:

@@ -140,6 +140,9 @@ class ScrewRig:
         parameters: dimensions, stiffnesses, friction.
         seed: of the bench; decides the torque coefficient of each tightening.
         growth: thickness of the cell now.
+
+    Attributes:
+        lead: m by which a turn moves the screw.
     """
 
     still = False
@@ -149,6 +152,7 @@ class ScrewRig:
         self._seed = seed
         self._growth = growth
         self.area = math.pi * parameters.bore**2 / 4
+        self.lead = parameters.lead
         self._friction = parameters.wall_friction_force
         self._travel = parameters.spring_travel
         self._time = 0.0

@@ -6,6 +6,7 @@ itself is neglected: 0.16 mA through 300 Ω is 8 µW, which lifts the cell by le
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import Field
 
@@ -75,7 +76,7 @@ class Room:
             )
         self._time = 0.0
         self._setpoint: float | None = None
-        self._heater_works = True
+        self._heater: Literal["works", "off", "on"] = "works"
         self._stretch = self._next_stretch(parameters.ambient, parameters.ambient)
 
     @property
@@ -97,7 +98,7 @@ class Room:
     def still(self) -> bool:
         """Whether bath and cell are at ambient temperature and nobody asks for another."""
         ambient = self._parameters.ambient
-        return self._setpoint is None and self.bath == self.cell == ambient
+        return self._setpoint is None and self._heater != "on" and self.bath == self.cell == ambient
 
     @property
     def heater_power(self) -> float:
@@ -109,9 +110,14 @@ class Room:
         self._setpoint = setpoint
         self._restart()
 
-    def fail_heater(self) -> None:
-        """Make the heater stop heating for good; cooling still works."""
-        self._heater_works = False
+    def fail_heater(self, *, stuck_on: bool = False) -> None:
+        """Make the heater stop heating, while cooling still works; or make it heat all it can, whatever is asked."""
+        self._heater = "on" if stuck_on else "off"
+        self._restart()
+
+    def mend_heater(self) -> None:
+        """Let the heater obey again."""
+        self._heater = "works"
         self._restart()
 
     def advance_to(self, time: float) -> None:
@@ -125,7 +131,7 @@ class Room:
         self._stretch = self._next_stretch(self.bath, self.cell)
 
     def _limits(self) -> tuple[float, float]:
-        heating = self._parameters.heating_power if self._heater_works else 0.0
+        heating = self._parameters.heating_power if self._heater == "works" else 0.0
         return -self._parameters.cooling_power, heating
 
     def _gain(self) -> float:
@@ -136,6 +142,8 @@ class Room:
         return self._parameters.loss * (setpoint - self._parameters.ambient)
 
     def _power(self, bath: float) -> float:
+        if self._heater == "on":
+            return self._parameters.heating_power
         if self._setpoint is None:
             return 0.0
         low, high = self._limits()
@@ -145,7 +153,9 @@ class Room:
     def _next_stretch(self, bath: float, cell: float) -> _Stretch:
         p = self._parameters
         target, constant, end = p.ambient, self._loss_time, math.inf
-        if self._setpoint is not None:
+        if self._heater == "on":
+            target = p.ambient + p.heating_power / p.loss
+        elif self._setpoint is not None:
             holding, gain = self._holding_power(self._setpoint), self._gain()
             low, high = self._limits()
             # Bath temperatures at which the regulator begins to heat, or to cool, less than all it can.

@@ -1,28 +1,30 @@
 """One installed driver on a memory link to its own simulator, with a tap on the wire between them."""
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from typing import cast
 
 from labctl.clock import VirtualClock
 from labctl.instrument import Cycler, Instrument, LoadCell, PressureRig, Role, Thermostat
 from labctl.link import MemoryLink
 from labctl.registry import driver_names, load_driver
-from labctl.sim.bench import Bench, BenchParameters, SimulatedInstrument
-from labctl.sim.faults import Fault
+from labctl.sim.bench import Bench, BenchParameters, SimulatedInstrument, port_of
+from labctl.sim.faults import Fault, troubled
+from labctl.sim.schedule import Scheduled
 
 EPOCH = 1_767_225_600.0
 DRIVERS = {name: load_driver(name) for name in driver_names()}
 """Every installed driver, whoever wrote it."""
-ATTACHED_TO = {
-    Role.CYCLER: "cell",
-    Role.LOAD_CELL: "negative",
-    Role.PRESSURE_RIG: "screw",
-    Role.THERMOSTAT: "bath",
+NAMES = {
+    Role.CYCLER: "cycler",
+    Role.LOAD_CELL: "load_cell.negative",
+    Role.PRESSURE_RIG: "pressure_rig.negative",
+    Role.THERMOSTAT: "thermostat",
 }
+"""What an instrument of each role is called at its station."""
 
 
 class Stand:
-    """A driver with the typical options that it declares, in virtual lab time.
+    """A driver with the typical options that it declares, in virtual lab time; faults happen as scheduled.
 
     Attributes:
         bench: the truth.
@@ -33,13 +35,14 @@ class Stand:
         zero: of the rig: what its first reading says about the angle at which the bench's screw is 0.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, faults: Sequence[Scheduled] = ()) -> None:
         self.driver = DRIVERS[name]
         self.clock = VirtualClock(EPOCH)
-        self.bench = Bench.of(BenchParameters(), seed=1)
+        self.bench = Bench.of(BenchParameters(), seed=1, faults=faults)
         self.options = self.driver.example_options({})
-        port = ATTACHED_TO[self.driver.role]
-        self.simulator: SimulatedInstrument = self.driver.load_simulator()(self.bench, port, self.options)
+        port = port_of(NAMES[self.driver.role])
+        simulator: SimulatedInstrument = self.driver.load_simulator()(self.bench, port, self.options)
+        self.simulator = troubled(simulator, self.bench.trouble(port))
         self.replies = self.messages = 0
         self.lost: Container[int] = ()
         self.cut = False
@@ -51,7 +54,7 @@ class Stand:
     def open(self) -> tuple[MemoryLink, Instrument]:
         """Make a link and a driver of a process that has not spoken with the instrument yet."""
         name = f"A1/{self.driver.role}"
-        link = MemoryLink(self._receive, self.simulator.reset_line, self.driver.wire, name, self.clock)
+        link = MemoryLink(self._receive, self._reset, self.driver.wire, name, self.clock)
         return link, self.driver.make(link, self.options, self.clock)
 
     def break_replies(self, fault: Fault, which: Container[int]) -> None:
@@ -72,6 +75,10 @@ class Stand:
         """Return the bench at the present lab time, or a little ahead of it where a check has looked ahead."""
         self.bench.advance_to(max(self.clock.now(), self.bench.time))
         return self.bench
+
+    def _reset(self) -> None:
+        self.look()
+        self.simulator.reset_line()
 
     def _receive(self, data: bytes) -> bytes:
         self.look()

@@ -24,6 +24,7 @@ class Echo:
     Attributes:
         lines: everything that was asked or told.
         opened: how often a client has connected.
+        restarts: of each, whether it was exchanged for another one.
         asked: is set when a line has come.
     """
 
@@ -31,6 +32,7 @@ class Echo:
         self.asked = asyncio.Event()
         self.lines: list[bytes] = []
         self.opened = 0
+        self.restarts: list[bool] = []
         self.reply: Callable[[bytes], bytes] = lambda line: line + b"\n"
         self._rest = b""
 
@@ -45,6 +47,9 @@ class Echo:
     def reset_line(self) -> None:
         self._rest = b""
         self.opened += 1
+
+    def restart(self, *, other: bool = False) -> None:
+        self.restarts.append(other)
 
 
 @asynccontextmanager
