@@ -10,9 +10,16 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from labctl.errors import ConfigError, Finding
 from labctl.instrument import Options, Role
-from labctl.protocol.model import PressureSpan, TemperatureSpan
+from labctl.protocol.model import (
+    PressureChange,
+    PressureSpan,
+    RateLimits,
+    TemperatureChange,
+    TemperatureSpan,
+    VoltageChange,
+)
 from labctl.protocol.source import KeyPath, Source
-from labctl.quantity import Current, Duration, Quantity, Voltage, WordingError
+from labctl.quantity import Current, Dimension, Duration, Length, Quantity, Voltage, WordingError, Written
 from labctl.registry import Driver, UnknownDriver, load_driver
 from labctl.settings import LabSettings, read_as
 from labctl.sim.bench import BenchParameters
@@ -20,6 +27,9 @@ from labctl.table import Model
 
 SIMULATED = "sim://"
 """Address of a simulator of its own; followed by a name, of one that stations share by its channels."""
+
+LONGEST_DEBOUNCE = 10
+"""s for which a limit may be passed before the guard trips: longer would be no guard."""
 
 
 def is_simulated(address: str) -> bool:
@@ -39,6 +49,12 @@ def _addressed(address: str) -> str:
             f'"{address}" is no simulator', 'write "sim://", or a name of letters, digits, _ and - behind'
         )
     return address
+
+
+def _short(debounce: Quantity) -> Quantity:
+    if debounce.value > LONGEST_DEBOUNCE:
+        raise WordingError(f'"{debounce}" is too long for a debounce', f"write {LONGEST_DEBOUNCE} s at most")
+    return debounce
 
 
 VoltageSpan = Annotated[tuple[Voltage, Voltage], AfterValidator(_ascending)]
@@ -80,6 +96,24 @@ class StationLimits(Model):
     current: Current
     temperature: TemperatureSpan | None = None
     pressure: PressureLimits = PressureLimits()
+    rate: RateLimits = RateLimits()
+    debounce: Annotated[Duration, AfterValidator(_short)] | None = None
+
+
+class WarningMargins(Model):
+    """[station.X.warnings]: how far inside its limit a value is warned of."""
+
+    voltage: VoltageChange | None = None
+    temperature: TemperatureChange | None = None
+    pressure: PressureChange | None = None
+
+
+class DisagreementLimits(Model):
+    """[station.X.disagreement]: by how much sensors may contradict each other."""
+
+    temperature: TemperatureChange | None = None
+    force: Annotated[Quantity, Written((Dimension.RATIO,), positive=True)] | None = None
+    screw: Length | None = None
 
 
 class StationConfig(Model):
@@ -90,6 +124,8 @@ class StationConfig(Model):
     pressure_rig: SidesConfig = SidesConfig()
     thermostat: InstrumentConfig | None = None
     limits: StationLimits
+    warnings: WarningMargins = WarningMargins()
+    disagreement: DisagreementLimits = DisagreementLimits()
     simulation: BenchParameters = BenchParameters()
 
     def instruments(self) -> Iterator[tuple[str, Role, InstrumentConfig]]:
@@ -124,8 +160,14 @@ class Config:
         self.bus = file.bus
         self.storage = file.storage
         self.tui = file.tui
+        self.alerts = file.alerts
         self.stations = file.station
         self.drivers = drivers
+
+    @property
+    def folder(self) -> Path:
+        """Where the file lies; what it names by a relative path is looked for from there."""
+        return Path(self.source.name).parent
 
     def station(self, name: str) -> StationConfig:
         """Return a station's configuration.

@@ -136,8 +136,44 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """How fast values may change in either direction: V/s at an unchanged current, K/s, Pa/s; None: as they will."""
+
+    voltage: float | None = None
+    temperature: float | None = None
+    pressure: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """How far inside its limit a value is warned of: V, K, Pa; None: not at all."""
+
+    voltage: float | None = None
+    temperature: float | None = None
+    pressure: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """By how much sensors may contradict each other; None: they are not compared.
+
+    Attributes:
+        temperature: K between cell and bath.
+        force: share of the larger one, between both sides.
+        screw: m, nominal diameter of the screw whose torque is compared with the force.
+    """
+
+    temperature: float | None = None
+    force: float | None = None
+    screw: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
-    """What holds for the whole run: already the intersection of station, cell and protocol."""
+    """What holds for the whole run: already the intersection of station, cell and protocol.
+
+    `debounce` is the time in s for which a limit must be passed before the guard trips.
+    """
 
     voltage: Bound
     current: float
@@ -146,6 +182,31 @@ class Limits:
     pressure_negative: Bound = Bound()
     pressure_positive: Bound = Bound()
     torque: float | None = None
+    rates: Rates = Rates()
+    margins: Margins = Margins()
+    disagreement: Disagreement = Disagreement()
+    debounce: float = 0.0
+
+
+class OutagePolicy(StrEnum):
+    """What is done with a run whose process died."""
+
+    WAIT = "wait"
+    """Open circuit, pressure frozen, until a person says to go on."""
+    RESUME = "resume"
+    """Go on in mid-step where cell, rig and room are as they were; else wait."""
+    ASK = "ask"
+    """Wait, and ask every client."""
+    SAFE = "safe"
+    """End the run by name; its station is safe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """`max_gap` is the time in s that a cell may have sat for a run that goes on by itself."""
+
+    policy: OutagePolicy = OutagePolicy.WAIT
+    max_gap: float = 600.0
 
 
 # -- verbs ---------------------------------------------------------------------------------------------------------
@@ -328,6 +389,8 @@ class StationAbilities:
         measured: sides whose force it measures, with the load cell's capacity in N.
         limits: the station's own, never widened by a file.
         external_probe: whether the thermostat measures the cell's own temperature.
+        without_takeover: instruments that a guard cannot make safe when the process that has them dies.
+        software_only: those of them that have no limits and no watchdog of their own either.
     """
 
     name: str
@@ -338,12 +401,18 @@ class StationAbilities:
     actuated: tuple[Side, ...] = ()
     measured: tuple[tuple[Side, float], ...] = ()
     external_probe: bool = False
+    without_takeover: tuple[str, ...] = ()
+    software_only: tuple[str, ...] = ()
     poll_period: float = 1.0
     voltage_limit: Bound = Bound()
     current_limit: float | None = None
     temperature_limit: Bound = Bound()
     pressure_negative_limit: Bound = Bound()
     pressure_positive_limit: Bound = Bound()
+    rates: Rates = Rates()
+    margins: Margins = Margins()
+    disagreement: Disagreement = Disagreement()
+    debounce: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +428,7 @@ class Plan:
     body: tuple[Node, ...]
     inputs: tuple[tuple[str, str], ...] = ()
     unknown: tuple[str, ...] = ()
+    outage: Outage = Outage()
 
     def steps(self) -> Iterator[Step]:
         """Every step of the tree once, in the order of the file."""

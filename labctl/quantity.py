@@ -24,6 +24,7 @@ class Dimension(StrEnum):
     """What a quantity measures, in the words of the sentences that name it."""
 
     VOLTAGE = "voltage"
+    VOLTAGE_RATE = "rate of voltage"
     POTENTIAL = "voltage vs Li"
     CURRENT = "current"
     CURRENT_DENSITY = "current density"
@@ -38,6 +39,7 @@ class Dimension(StrEnum):
     RESISTANCE = "resistance"
     TEMPERATURE = "temperature"
     TEMPERATURE_DIFFERENCE = "temperature difference"
+    TEMPERATURE_RATE = "rate of temperature"
     PRESSURE = "pressure"
     PRESSURE_RATE = "pressure ramp"
     FORCE = "force"
@@ -53,6 +55,7 @@ class Dimension(StrEnum):
 # The first unit of each dimension is the one that sentences propose. Factors to SI are exact.
 _UNITS: dict[Dimension, dict[str, str]] = {
     Dimension.VOLTAGE: {"V": "1", "mV": "1/1000", "uV": "1/1000000"},
+    Dimension.VOLTAGE_RATE: {"mV/s": "1/1000", "V/s": "1", "mV/min": "1/60000"},
     Dimension.POTENTIAL: {"V": "1", "mV": "1/1000"},
     Dimension.CURRENT: {"mA": "1/1000", "A": "1", "uA": "1/1000000", "nA": "1/1000000000"},
     Dimension.CURRENT_DENSITY: {"mA/cm2": "10", "A/cm2": "10000", "uA/cm2": "1/100", "A/m2": "1"},
@@ -67,6 +70,7 @@ _UNITS: dict[Dimension, dict[str, str]] = {
     Dimension.RESISTANCE: {"Ohm": "1", "mOhm": "1/1000", "kOhm": "1000", "MOhm": "1000000"},
     Dimension.TEMPERATURE: {"degC": "1"},
     Dimension.TEMPERATURE_DIFFERENCE: {"K": "1", "mK": "1/1000"},
+    Dimension.TEMPERATURE_RATE: {"K/min": "1/60", "K/s": "1"},
     Dimension.PRESSURE: {"MPa": "1000000", "kPa": "1000", "Pa": "1", "GPa": "1000000000", "bar": "100000"},
     Dimension.PRESSURE_RATE: {"MPa/s": "1000000", "kPa/s": "1000", "MPa/min": "50000/3", "kPa/min": "50/3"},
     Dimension.FORCE: {"N": "1", "kN": "1000", "mN": "1/1000"},

@@ -3,17 +3,19 @@
 import asyncio
 from collections.abc import Mapping
 
+from labctl.engine.comeback import Comeback
 from labctl.engine.conditions import View, evaluator
 from labctl.engine.execution import Execution
 from labctl.engine.follow import Follower
 from labctl.engine.ledger import Ledger
-from labctl.engine.position import Position
+from labctl.engine.position import Hosted, Position
 from labctl.engine.progress import Progress
 from labctl.engine.revision import PlanInForce
 from labctl.engine.segments import Segment, Segments
 from labctl.engine.station import Station
 from labctl.engine.verbs import Verbs
 from labctl.engine.walk import Leave, Walk
+from labctl.engine.whereabouts import Whereabouts
 from labctl.errors import RunLost, StepFailed
 from labctl.instrument import Range
 from labctl.plan import Branch, End, Finish, Limits, Step, Then
@@ -24,7 +26,7 @@ class Course:
 
     Args:
         follower: sees segments through; None where the cycler executes no programs.
-        resume: where another process was, in a program that goes on.
+        resume: where another process was; `comeback` judges whether the run goes on where the host executed a step.
     """
 
     def __init__(
@@ -36,7 +38,9 @@ class Course:
         progress: Progress,
         view: View,
         execution: Execution,
+        whereabouts: Whereabouts,
         follower: Follower | None,
+        comeback: Comeback,
         resume: Position | None,
     ) -> None:
         self._station = station
@@ -46,7 +50,9 @@ class Course:
         self._progress = progress
         self._view = view
         self._execution = execution
+        self._whereabouts = whereabouts
         self._follower = follower
+        self._comeback = comeback
         self._resume = resume
         self._armed: Limits | None = None
         segments = None if follower is None else Segments(follower.cycler, lambda: in_force.plan.limits)
@@ -65,10 +71,17 @@ class Course:
             group: in which the operator is asked.
         """
         self._group = group
-        if self._resume is None:
+        resume = self._resume
+        if resume is None:
+            self._whereabouts.begin()
+        if resume is None or resume.following is None:
             await self._arm()
-        else:
-            self._walk.return_to(self._resume.path, self._resume.fired)
+        if resume is not None:
+            if resume.following is None:
+                await self._comeback.judge(self._in_force.plan, resume, group)
+            if not resume.path:  # it died before its first step
+                self._resume = None
+            self._walk.return_to(resume.path, resume.fired)
         try:
             await self._walk.walk(self._in_force.plan.body)
         except Leave as leave:
@@ -107,32 +120,38 @@ class Course:
         self._progress.cycle += 1
 
     async def _step(self, step: Step) -> None:
-        if self._resume is not None:
+        resume, self._resume = self._resume, None
+        hosted = Hosted() if resume is None else resume.hosted
+        if hosted is None:
             raise RunLost("The plan has no program where the run was in one.")
+        if hosted.ended is not None:
+            if hosted.ended.then is not Then.NEXT:
+                raise Leave(hosted.ended.then, hosted.ended.label)
+            return
         if isinstance(step.action, Finish):
             raise Leave(Then.END)
         await self._follow_revision()
-        if self._follower is not None:
-            self._follower.pass_by(self._position())
+        self._whereabouts.before(step, hosted.carried)
         assert self._group is not None
         limits = step.limits or self._in_force.plan.limits
-        end = await self._execution.carry_out(step, limits, self._group)
+        end = await self._execution.carry_out(step, limits, self._group, hosted.carried)
         if end.then is not Then.NEXT:
             _leave(step, end)
 
     async def _segment(self, segment: Segment) -> None:
         assert self._follower is not None
         limits = self._in_force.plan.limits
-        if self._resume is not None:
+        if self._resume is not None and self._resume.following is not None:
             resume, self._resume = self._resume, None
             ended = await self._follower.take_up(segment, limits, resume)
         else:
             await self._follow_revision()
-            ended = await self._follower.execute(segment, limits, self._position)
+            ended = await self._follower.execute(segment, limits, lambda: self.position)
         if ended is not None:
             _leave(*ended)
 
-    def _position(self) -> Position:
+    @property
+    def position(self) -> Position:
         """Where the run is, before the node that comes next."""
         return Position(
             tuple(self._walk.path),

@@ -7,10 +7,13 @@ from labctl.engine.ends import DONE, StepEnds, skipped
 from labctl.engine.forecast import Forecast
 from labctl.engine.guard import Guard
 from labctl.engine.ledger import NOTHING, Carried, Ledger
+from labctl.engine.outage import RESTS
+from labctl.engine.position import PAUSE
 from labctl.engine.progress import Progress
 from labctl.engine.station import Station
 from labctl.engine.telling import Teller
 from labctl.engine.verbs import Verbs
+from labctl.engine.whereabouts import Whereabouts
 from labctl.engine.words import Words
 from labctl.errors import StepFailed
 from labctl.instrument import CellReading
@@ -36,6 +39,7 @@ class Execution:
         guard: Guard,
         view: View,
         forecast: Forecast,
+        whereabouts: Whereabouts,
     ) -> None:
         self._station = station
         self._clock = station.clock
@@ -47,19 +51,20 @@ class Execution:
         self._guard = guard
         self._view = view
         self._forecast = forecast
+        self._whereabouts = whereabouts
         self._ends: StepEnds | None = None
         self._met: End | None = None
         self._asking: asyncio.Task[None] | None = None
         self._answer: str | None = None
 
-    async def carry_out(self, step: Step, limits: Limits, group: asyncio.TaskGroup) -> End:
+    async def carry_out(self, step: Step, limits: Limits, group: asyncio.TaskGroup, carried: Carried = NOTHING) -> End:
         """Carry out a step, through every pause; return the end that it met.
 
         Args:
             limits: that the guard is to follow meanwhile.
             group: in which the operator is asked, where the step has a question.
+            carried: what another process had counted of it.
         """
-        carried = NOTHING
         end: End | None = None
         try:
             while end is None:
@@ -73,7 +78,7 @@ class Execution:
         await self._verbs.conclude(step)
         self._count()
         self._learn(step)
-        self._teller.step_closed(end.text)
+        self._teller.step_closed(end.text, end)
         return end
 
     def look(self, now: float, reading: CellReading) -> bool:
@@ -82,6 +87,7 @@ class Execution:
             return False
         self._met = self._ends.first_met(now, reading)
         if self._met is None:
+            self._whereabouts.look(now, reading)
             return False
         self._ends = None
         self._words.heard.set(None)
@@ -118,7 +124,7 @@ class Execution:
                 f"The pause could not be confirmed: {unconfirmed[0]}",
                 "Look at the cell and its rig before anything else is done with them.",
             )
-        counted = await self.stand(step, "pause", "pause", f"paused by {who}")
+        counted = await self.stand(step, "pause", PAUSE, f"paused by {who}")
         await self.wait_out()
         return counted if began else carried
 
@@ -145,12 +151,13 @@ class Execution:
 
     async def _execute(self, step: Step, limits: Limits, carried: Carried, group: asyncio.TaskGroup) -> End | None:
         """Execute a step, or what is left of it, to its end; None where a pause interrupts it."""
-        voltage = await self._verbs.voltage_before(step)
+        cell = await self._verbs.cell_before(step)
         if self._words.paused:
             return None
         ends = StepEnds(step, self._view)
-        met = ends.already(voltage)
-        await self._begin(step, limits, carried, drive=met is None)
+        met = None if cell is None else ends.already(cell.voltage)
+        rested = cell.voltage if cell is not None and abs(cell.current) < RESTS else None
+        await self._begin(step, limits, carried, rested, drive=met is None)
         if met is not None:
             return met
         question = self._verbs.question(step)
@@ -160,18 +167,23 @@ class Execution:
             return DONE
         return await self._wait(step, ends)
 
-    async def _begin(self, step: Step, limits: Limits, carried: Carried, *, drive: bool) -> None:
+    async def _begin(self, step: Step, limits: Limits, carried: Carried, rested: float | None, *, drive: bool) -> None:
         """Command the step, then look at the cell at once: current has jumped, and the first row must show it.
 
         Args:
+            rested: V of the resting cell just before; None where it did not rest or was not looked at.
             drive: false for a cell that is already where the step would take it.
         """
-        self._teller.step_announced(step.id, step.name, step.verb)
+        self._teller.step_announced(step.id, step.name, step.verb, rested)
         self._met = None
+        await self._verbs.restore_what_was_kept()
         self._verbs.go_on()
         if drive:
             await self._verbs.command(step)
         await self.open_step(step, limits, carried)
+        cell = self._station.board.cell
+        assert cell is not None
+        self._whereabouts.jumped(rested, cell)
 
     async def _wait(self, step: Step, ends: StepEnds) -> End | None:
         """Wait for an end, the operator's skip or answer; None where a pause comes first."""

@@ -13,7 +13,7 @@ from uuid import uuid4
 from labctl.engine.execution import Execution
 from labctl.engine.guard import Guard
 from labctl.engine.ledger import NOTHING, Carried
-from labctl.engine.position import EVERY, KIND, Following, Position
+from labctl.engine.position import EVERY, KIND, PAUSE, Following, Position
 from labctl.engine.progress import Progress
 from labctl.engine.segments import Segment
 from labctl.engine.station import Station
@@ -85,6 +85,11 @@ class Follower:
         """Whether rows are records of a program now: so not in its pauses."""
         return self._program is not None and not self._program[2].following.paused
 
+    @property
+    def token(self) -> str:
+        """Of the program that is in the cycler now; empty: none."""
+        return "" if self._program is None else self._program[2].following.token
+
     async def execute(self, segment: Segment, limits: Limits, where: Callable[[], Position]) -> Ended | None:
         """Execute a segment; return the step and the end by which it was left, None where it was walked to its end.
 
@@ -134,10 +139,6 @@ class Follower:
         else:
             self._tell_position()
         return await self._see_through(segment)
-
-    def pass_by(self, position: Position) -> None:
-        """Tell where the run is while the host executes a step: nobody can go on from there yet."""
-        self._teller.event(KIND, "The host executes a step.", **asdict(position))
 
     async def finish(self) -> None:
         """Write down what a program that was broken off has kept to its end, as far as the cycler tells."""
@@ -278,7 +279,7 @@ class Follower:
             return
         transcript.note(replace(transcript.following, paused=True))
         self._tell_position()
-        carried = await self._execution.stand(step, "pause", "pause", f"paused by {who}")
+        carried = await self._execution.stand(step, "pause", PAUSE, f"paused by {who}")
         await self._resume(transcript, carried)
 
     async def _resume(self, transcript: Transcript, carried: Carried) -> None:
@@ -320,7 +321,7 @@ class Follower:
         self._words.pause("the process before")
         self._verbs.hold()
         if following.started == self._progress.step_count:
-            await self._execution.stand(step, "pause", "pause", f"paused by {self._words.who}")
+            await self._execution.stand(step, "pause", PAUSE, f"paused by {self._words.who}")
         else:
             self._progress.step_count = following.started
             self._teller.step_reopened("pause")

@@ -2,7 +2,7 @@
 
 A journal is the folder `<root>/<run>/<channel>/` with a lock and segments. Numbers count from 1 and never repeat. A
 tail that a dying process left torn is cut, its numbers are burnt, and the next record is an event of kind `gap` that
-names them.
+names them. A segment that the disk has damaged is kept as `<root>/<run>.<channel>.<number>.damaged`; see `salvage`.
 """
 
 import os
@@ -16,10 +16,23 @@ from typing import BinaryIO, Self
 
 from labctl.clock import host_unix
 from labctl.engine import position
-from labctl.engine.segment import Entry, Scan, Segment, encode, header_line, parse, record_line, scan
+from labctl.engine.salvage import filled, fsync_folder, gap, rewrite
+from labctl.engine.segment import (
+    Entry,
+    Scan,
+    Segment,
+    encode,
+    event_of,
+    header_line,
+    owner_of,
+    parse,
+    record_line,
+    scan,
+    times_of,
+)
 from labctl.errors import StorageError
 from labctl.filelock import FileLock, is_locked
-from labctl.reading import Event, Record, Severity
+from labctl.reading import Event, Record
 
 SEGMENT_RECORDS = 4096
 """A segment is closed when it has so many: the unit of forgetting, and the most that a resend has to skip."""
@@ -119,15 +132,18 @@ class Journal:
             self.durable += len(lines)
 
     def read(self, after: int, limit: int) -> list[Entry]:
-        """Return up to `limit` durable records in order, beginning behind number `after`."""
-        with self._index, _told(self.folder):
-            entries: list[Entry] = []
-            for index in range(self._segment_of(after + 1), len(self._segments)):
-                entries += self._read_segment(index, after, limit - len(entries))
-                if len(entries) == limit:
-                    break
-                after = entries[-1][0] if entries else after
-            return entries
+        """Return up to `limit` durable records in order, beginning behind number `after`.
+
+        What the disk has damaged is replaced by a gap before this returns. Raises StorageError where it cannot be.
+        """
+        for _ in range(len(self._segments) + 1):
+            with self._index, _told(self.folder):
+                try:
+                    return self._read(after, limit)
+                except _Damaged as damaged:
+                    segment = damaged.segment
+            self._mend(segment)
+        raise StorageError(f"The disk changes the journal in {self.folder} again and again.", "Replace the disk.")
 
     def forget(self, upto: int) -> None:
         """Delete the segments whose every record has a number of at most `upto`; the newest one stays.
@@ -140,12 +156,20 @@ class Journal:
             upto = min(upto, self._positions[0] - 1)
         with self._index, _told(self.folder):
             while len(self._segments) > 1 and self._segments[1].first <= upto + 1:
-                self._segments.pop(0).path.unlink()
+                self._segments[0].path.unlink(missing_ok=True)
+                del self._segments[0]
 
     def close(self) -> None:
-        """Flush and let go; the records stay on disk for the next owner."""
+        """Flush and let go; the records stay on disk for the next owner.
+
+        Raises:
+            StorageError: the disk does not take the last ones, and they are lost.
+        """
         try:
             self.flush()
+        except StorageError as error:
+            words = f"The last {self.buffered} records of run {self.run} are lost: {error.sentence}"
+            raise StorageError(words, "Check that the disk has room and may be written.") from error
         finally:
             self._abandon_file()
             self._lock.release()
@@ -165,9 +189,7 @@ class Journal:
         if self._file is None or self._records_in_file >= SEGMENT_RECORDS:
             self._file = self._begin_segment()
         data = b"".join(lines)
-        written = self._file.write(data)
-        if written != len(data):
-            raise OSError(f"only {written} of {len(data)} bytes were written")
+        _write_whole(self._file, data)
         os.fsync(self._file.fileno())
         self._segments[-1].size += len(data)
         self._records_in_file += len(lines)
@@ -182,8 +204,8 @@ class Journal:
         self._file, self._records_in_file = file, 0
         with self._index:
             self._segments.append(Segment(path, first, len(header), len(header)))
-        file.write(header)
-        _fsync_folder(self.folder)
+        _write_whole(file, header)
+        fsync_folder(self.folder)
         return file
 
     def _abandon_file(self) -> None:
@@ -199,9 +221,19 @@ class Journal:
         self._file = None
         with self._index:
             if self._segments[-1].first > self.durable:
-                self._segments.pop()
+                with suppress(OSError):
+                    self._segments.pop().path.unlink()
 
     # -- reading ---------------------------------------------------------------------------------------------------
+
+    def _read(self, after: int, limit: int) -> list[Entry]:
+        entries: list[Entry] = []
+        for index in range(self._segment_of(after + 1), len(self._segments)):
+            entries += self._read_segment(self._segments[index], after, limit - len(entries))
+            if len(entries) == limit:
+                break
+            after = entries[-1][0] if entries else after
+        return entries
 
     def _segment_of(self, number: int) -> int:
         for index in range(len(self._segments) - 1, 0, -1):
@@ -209,32 +241,50 @@ class Journal:
                 return index
         return 0
 
-    def _read_segment(self, index: int, after: int, limit: int) -> list[Entry]:
-        segment = self._segments[index]
+    def _read_segment(self, segment: Segment, after: int, limit: int) -> list[Entry]:
         at, path, offset = self._cursor
         if at != after or path != segment.path:
             offset = segment.start
         entries: list[Entry] = []
-        with segment.path.open("rb") as file:
-            file.seek(offset)
-            while len(entries) < limit and offset < segment.size:
-                line = file.readline()
-                entry = parse(line)
-                if entry is None:
-                    raise StorageError(
-                        f"The journal is damaged: {segment.path} at byte {offset}.",
-                        "Keep a copy of the folder; move it away to let the other runs be delivered.",
-                    )
-                offset += len(line)
-                if entry[0] > after:
-                    entries.append(entry)
+        try:
+            with segment.path.open("rb") as file:
+                file.seek(offset)
+                while len(entries) < limit and offset < segment.size:
+                    line = file.readline()
+                    entry = parse(line)
+                    if entry is None:
+                        raise _Damaged(segment)
+                    offset += len(line)
+                    if entry[0] > after:
+                        entries.append(entry)
+        except FileNotFoundError:
+            raise _Damaged(segment) from None
         self._cursor = (entries[-1][0] if entries else after, segment.path, offset)
         return entries
+
+    def _mend(self, segment: Segment) -> None:
+        """Write a damaged segment anew; nothing is appended to it any more."""
+        with self._flushing:
+            if self._segments[-1] is segment:
+                self._abandon_file()
+            with self._index, _told(self.folder):
+                index = self._segments.index(segment)
+                newest = index == len(self._segments) - 1
+                last = self.durable if newest else self._segments[index + 1].first - 1
+                records = scan(segment.path).records if segment.path.exists() else ()
+                self._segments[index] = self._rewrite(segment, filled(records, segment.first, last, None))
+                self._cursor = (-1, self.folder, 0)
+
+    def _rewrite(self, segment: Segment, records: list[Entry]) -> Segment:
+        header = header_line(self.run, self.channel, self.station, simulated=self.simulated)
+        aside = self.folder.parent.parent / f"{self.run}.{self.channel}.{segment.path.stem}.damaged"
+        return rewrite(segment.path, header, records, aside)
 
     # -- taking over -----------------------------------------------------------------------------------------------
 
     def _recover(self) -> None:
         paths = sorted(self.folder.glob("*.jsonl"))
+        self.station, self.simulated = _owner_among(paths)
         lost, begun, newest = 0, 0, None
         while paths:
             found = scan(paths[-1])
@@ -255,28 +305,55 @@ class Journal:
         with newest.segment.path.open("r+b") as file:
             file.truncate(newest.segment.size)
             os.fsync(file.fileno())  # what a killed process had written but not yet fsynced is published from now on
-        older = [scan(path).segment for path in paths[:-1]]
-        self._segments = [*older, newest.segment]
-        self.station, self.simulated = newest.station, newest.simulated
         self.last = newest.last
-        self.last_times = newest.last_times()
+        self.last_times = times_of(newest.records[-1][1])
         event = newest.last_event()
         self.ended = event is not None and event.kind == "run.ended"
+        last, behind = newest.last, None
+        for path in reversed(paths):
+            found = newest if behind is None else scan(path)
+            first = found.segment.first
+            records = filled(found.records, first, last, behind)
+            whole = not found.damaged and len(records) == len(found.records)
+            self._segments.insert(0, found.segment if whole else self._rewrite(found.segment, records))
+            last, behind = first - 1, records[0]
 
     def _record_gap(self, burnt_to: int) -> None:
         first = self.last + 1
         self.last = self.durable = burnt_to
-        test_time, unix = self.last_times
-        words = f"Records {first} to {burnt_to} were lost: the process died while it wrote them."
-        self.append(Event("gap", unix, test_time, words, Severity.WARNING, {"first": first, "last": burnt_to}))
+        self.append(gap(first, burnt_to, self.last_times, "the process died while it wrote them"))
 
 
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+class _Damaged(Exception):
+    """A segment that is not as it was written."""
+
+    def __init__(self, segment: Segment) -> None:
+        super().__init__(str(segment.path))
+        self.segment = segment
+
+
+def _owner_among(paths: list[Path]) -> tuple[str, bool]:
+    """Return station and whether it is simulated, as any segment or the run's beginning says."""
+    for path in paths:
+        if (owner := owner_of(path)) is not None:
+            return owner
+    records = scan(paths[0]).records if paths else ()
+    if not records:
+        return "", False
+    event = event_of(records[0][1])
+    if event is not None and event.kind == "run.started":
+        return str(event.data["station"]), bool(event.data["simulated"])
+    raise StorageError(
+        f"The journal in {paths[0].parent} is damaged, and nothing in it says any more whose it is.",
+        "It is left as it is; its records are in its lines all the same.",
+    )
+
+
+def _write_whole(file: BinaryIO, data: bytes) -> None:
+    """Write all of it: a disk that fills up may take a part without a word."""
+    written = file.write(data)
+    if written != len(data):
+        raise OSError(f"only {written} of {len(data)} bytes were written, the disk may be full")
 
 
 @contextmanager

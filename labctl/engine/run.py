@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from labctl.engine import outline
 from labctl.engine.board import FORCE_GAUGE
+from labctl.engine.comeback import Comeback
 from labctl.engine.conditions import View
 from labctl.engine.course import Course
 from labctl.engine.execution import Execution
 from labctl.engine.follow import Follower
 from labctl.engine.forecast import Forecast
-from labctl.engine.guard import Guard, Trip
+from labctl.engine.guard import Guard, Trip, Warned
 from labctl.engine.ledger import Ledger
 from labctl.engine.operator import Operator
-from labctl.engine.position import Position
+from labctl.engine.position import PAUSE, Following, Hosted, Position
 from labctl.engine.pressure import PressureControl
 from labctl.engine.progress import Progress
 from labctl.engine.revision import PlanInForce
@@ -24,12 +26,16 @@ from labctl.engine.telling import Sink, Teller
 from labctl.engine.transcript import Transcript
 from labctl.engine.verbs import Verbs
 from labctl.engine.walk import cycles_of
-from labctl.engine.words import Words
-from labctl.errors import InstrumentError, InstrumentLost, LabctlError, LimitTripped, RunLost, first_of
+from labctl.engine.whereabouts import Whereabouts
+from labctl.engine.words import THE_DISK, Words
+from labctl.errors import InstrumentError, InstrumentLost, LabctlError, LimitTripped, NotNow, RunLost, first_of
 from labctl.instrument import CellReading
 from labctl.plan import Limits, Plan, Side, Step
 from labctl.program import ProgrammableCycler
 from labctl.reading import RunState, Severity
+
+THE_GUARD = "the guard"
+"""Who pauses a run that the guard warns of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +60,11 @@ class Run:
     Args:
         sink: takes each record in order; it never blocks.
         first_cycle: cycles that the cell has done already, where its numbers go on.
-        resume: where another process was in this plan, in a program that the cycler was told to go on with. The run
-            goes on from there, or ends as LOST.
+        resume: where another process was in this plan. In a program, with which the cycler was told to go on, the run
+            goes on from there or ends as LOST; in a step of the host it does what the plan's `outage` says.
+        away: s since the last record of that process; None: not known.
+        against: what else speaks against going on without a person, as sentences.
+        waits: whether somebody can resume it, so that a warning of the guard pauses it; else the warning ends it.
     """
 
     def __init__(
@@ -66,6 +75,10 @@ class Run:
         sink: Sink,
         resume: Position | None = None,
         first_cycle: int = 0,
+        away: float | None = None,
+        against: tuple[str, ...] = (),
+        *,
+        waits: bool = False,
     ) -> None:
         now, clock, board = station.clock.now(), station.clock, station.board
         self.progress = Progress(
@@ -79,7 +92,9 @@ class Run:
         board.bore_area = plan.cell.bore_area
         self._in_force = PlanInForce(plan)
         self._words = Words(clock)
-        self._guard = Guard(plan.limits, board, self.ledger, self._needed(), now)
+        self._guard = Guard(plan.limits, board, self.ledger, self._needed(), now, plan.cell.theoretical)
+        self._waits = waits
+        self._warned: Warned | None = None
         self._view = View(board, self.ledger, lambda: self.progress.number)
         self._trip: Trip | None = None
         self._stop: str | None = None
@@ -93,6 +108,9 @@ class Run:
         self._verbs = Verbs(station, self._controls, operator)
         poll_period = station.instruments.cycler.poll_period
         self._teller = Teller(sink, clock, board, self.ledger, self.progress, poll_period)
+        self._whereabouts = Whereabouts(
+            clock, board, self.ledger, self.progress, self._words, self._teller, lambda: self._course.position
+        )
         self._execution = Execution(
             station,
             self._verbs,
@@ -103,6 +121,7 @@ class Run:
             self._guard,
             self._view,
             self.forecast,
+            self._whereabouts,
         )
         self._follower = self._make_follower()
         self._course = Course(
@@ -113,11 +132,26 @@ class Run:
             self.progress,
             self._view,
             self._execution,
+            self._whereabouts,
             self._follower,
+            Comeback(
+                station,
+                operator,
+                self._verbs,
+                self._words,
+                self._teller,
+                self.progress,
+                self._whereabouts,
+                away,
+                against,
+                self.stop,
+            ),
             resume,
         )
-        if resume is not None:
-            self._return_to(resume)
+        if resume is not None and resume.following is not None:
+            self._return_to(resume.following, away)
+        elif resume is not None:
+            self._come_back_to(resume, resume.hosted or Hosted(), away or 0.0)
 
     def _make_follower(self) -> Follower | None:
         station, cycler = self._station, self._station.instruments.cycler
@@ -141,12 +175,24 @@ class Run:
             transcribe,
         )
 
-    def _return_to(self, position: Position) -> None:
-        """Stand where another process stood; the time since then has passed."""
-        following, now = position.following, self._clock.now()
-        if following is None:
-            return
-        self.ledger.start_time = now - (self._clock.unix() - following.began_unix) - following.began
+    def _come_back_to(self, position: Position, hosted: Hosted, away: float) -> None:
+        """Stand where another process stood in a step of the host."""
+        now, test_time = self._clock.now(), 0.0 if hosted.seen is None else hosted.seen.test_time
+        self.ledger.start_time = now - test_time - away
+        self.ledger.recount(position.counts, position.counts, CellReading(None, 0.0, False, None), now)
+        self.progress.cycle, self.progress.step_count = position.cycle, hosted.started
+        if hosted.started > hosted.closed:
+            name = next((step.name for step in self.plan.steps() if step.id == hosted.step), "")
+            self._teller.step_reopened(PAUSE if hosted.standing else name)
+
+    def _return_to(self, following: Following, away: float | None) -> None:
+        """Stand where another process stood in a program; the time since then has passed."""
+        now = self._clock.now()
+        if away is None:  # the calendar is the only one that may know
+            test_time = following.began + self._clock.unix() - following.began_unix
+        else:
+            test_time = (following.began if following.test_time is None else following.test_time) + away
+        self.ledger.start_time = now - test_time
         self.ledger.recount(following.counts, following.counts, CellReading(None, 0.0, False, None), now)
         self.progress.cycle = max(0, following.cycle - self.progress.first_cycle)
         self.progress.step_count = following.started
@@ -178,9 +224,29 @@ class Run:
         self._teller.event("run.paused", _said("Paused", who, reason), who=who, reason=reason)
 
     def resume(self, who: str) -> None:
-        """Go on with the rest of the step; a cell that is beyond its cut-off by now is not driven."""
+        """Go on with the rest of the step; a cell that is beyond its cut-off by now is not driven.
+
+        What the guard has warned of is forgiven; what is still so is warned of anew.
+        """
         self._words.resume(who)
+        self._guard.forgive()
         self._teller.event("run.resumed", _said("Resumed", who), who=who)
+
+    def heed_disk(self, trouble: str) -> None:
+        """Pause while the journal cannot be written, and go on when it can unless somebody else has paused meanwhile.
+
+        Args:
+            trouble: why it cannot, as a sentence; empty: it can.
+        """
+        with suppress(NotNow):  # it is ending already
+            if trouble and not self.paused:
+                self.pause(THE_DISK, trouble)
+            elif not trouble and self._paused_by_disk:
+                self.resume(THE_DISK)
+
+    @property
+    def _paused_by_disk(self) -> bool:
+        return self.paused and self._words.who == THE_DISK
 
     def skip(self, who: str) -> None:
         """End the step under way, as if it had met an end, and go on with the next; this is no fault."""
@@ -193,6 +259,7 @@ class Run:
         self._words.require_open()
         self._stop, self._stopper = _said("Stopped", who or "the operator", reason), who
         self._halt("The run is being stopped.")
+        self._teller.event("run.stopping", self._stop, who=who, reason=reason)
 
     def note(self, who: str, text: str) -> None:
         """Write what somebody has seen into the events of the run."""
@@ -239,6 +306,11 @@ class Run:
     def outline(self) -> tuple[outline.Line, ...]:
         """The plan's lines, each done, now or next."""
         return outline.lines(self.plan, self.progress.step, self._course.passes, ended=self._over)
+
+    @property
+    def program(self) -> str:
+        """Token of the program that the cycler executes by itself; empty: none."""
+        return "" if self._follower is None else self._follower.token
 
     @property
     def _over(self) -> bool:
@@ -327,7 +399,25 @@ class Run:
         if trip is not None and self._trip is None:
             self._trip = trip
             self._halt("The guard has tripped, and the run is ending.")
-            self._teller.event("guard.tripped", trip.sentence, Severity.ALARM, quantity=trip.quantity)
+            self._teller.event(
+                "guard.tripped", trip.sentence, Severity.ALARM, quantity=trip.quantity, driven=trip.driven
+            )
+        elif self._guard.warning is not self._warned:
+            self._warned = self._guard.warning
+            if self._warned is not None:
+                self._heed(self._warned)
+
+    def _heed(self, warning: Warned) -> None:
+        """Pause for a warning of the guard, until somebody goes on; end where nobody can."""
+        self._teller.event(
+            "guard.warned", warning.sentence, Severity.WARNING, quantity=warning.quantity, driven=warning.driven
+        )
+        if not self._waits:
+            self._trip = Trip(warning.quantity, warning.sentence, driven=warning.driven)
+            self._halt("The guard has warned, and the run is ending: nobody can resume it.")
+        elif not self.paused or self._paused_by_disk:
+            with suppress(NotNow):  # it is ending already
+                self.pause(THE_GUARD, warning.sentence)
 
     def _halt(self, why: str) -> None:
         """End every command at once; whatever exchange is under way is finished by its link."""
@@ -348,7 +438,10 @@ class Run:
         ledger.add(reading, now)
         if not self.paused:
             progress.step_time, progress.step_charge = now - ledger.step_start, ledger.step_charge
-        if not self._follows and not self._execution.look(now, reading):
+        if self._follows or not self._teller.step_is_open:
+            return  # rows are the program's; or what was commanded belongs to a step that has not begun
+        # A pause that was asked for at this poll comes before an end: a voltage that flew to its bound is no cut-off.
+        if self.paused or not self._execution.look(now, reading):
             self._teller.row_if_due(reading, now)
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 import orjson
 
 from labctl.errors import StorageError
-from labctl.reading import COLUMNS, RECORD_SCHEMA, Event, Reading, Record
+from labctl.reading import COLUMNS, RECORD_SCHEMA, Event, Reading, Record, Severity
 
 Entry = tuple[int, bytes]
 """A record's number and its payload, JSON."""
 
+SHORTEST_LINE = 80
+"""Bytes; no record has fewer."""
 _TEST_TIME = COLUMNS.index("test_time_second")
 _UNIX_TIME = COLUMNS.index("unix_time_second")
 
@@ -38,32 +40,44 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a segment holds up to the first byte that is not as it was written.
+    """What can be read of a segment, whatever became of the rest of it.
 
     Attributes:
-        records: how many whole ones; `last` is the number of the last, `payload` what it says.
+        records: its whole lines in order; the size of `segment` ends behind the last of them.
         torn_lines: how many lines follow that are not whole; their records were never published.
+        damaged: whether a line before that is not as it was written.
     """
 
     segment: Segment
-    station: str
-    simulated: bool
-    records: int
-    last: int
-    payload: bytes
+    records: tuple[Entry, ...]
     torn_lines: int
+    damaged: bool
+
+    @property
+    def last(self) -> int:
+        """Number of the last record; that before the first where there is none."""
+        return self.records[-1][0] if self.records else self.segment.first - 1
 
     def last_event(self) -> Event | None:
         """Return the last record where it is an event."""
-        return Event(**orjson.loads(self.payload)) if self.payload.startswith(b"{") else None
+        return event_of(self.records[-1][1]) if self.records else None
 
-    def last_times(self) -> tuple[float, float]:
-        """Return test time and calendar time of the last record."""
-        event = self.last_event()
-        if event is not None:
-            return event.test_time_second, event.unix_time_second
-        values = orjson.loads(self.payload)
-        return values[_TEST_TIME], values[_UNIX_TIME]
+
+def event_of(payload: bytes) -> Event | None:
+    """Return a record where it is an event."""
+    if not payload.startswith(b"{"):
+        return None
+    said = orjson.loads(payload)
+    return Event(**{**said, "severity": Severity(said["severity"])})
+
+
+def times_of(payload: bytes) -> tuple[float, float]:
+    """Return test time and calendar time of a record."""
+    event = event_of(payload)
+    if event is not None:
+        return event.test_time_second, event.unix_time_second
+    values = orjson.loads(payload)
+    return values[_TEST_TIME], values[_UNIX_TIME]
 
 
 def encode(record: Record) -> bytes:
@@ -96,37 +110,45 @@ def header_line(run: str, channel: int, station: str, *, simulated: bool) -> byt
 
 def parse(line: bytes) -> Entry | None:
     """Return the record of a line, or None where the line is not what was written."""
-    body = _body(line)
-    if body is None:
-        return None
-    comma = body.index(b",")
-    return int(body[1:comma]), body[comma + 1 : -1]
+    number, comma, payload = (_body(line) or b"").partition(b",")
+    return (int(number[1:]), payload[:-1]) if comma and number[1:].isdigit() else None
+
+
+def owner_of(path: Path) -> tuple[str, bool] | None:
+    """Return station and whether it is simulated, as the first line says; None where that is not whole."""
+    with path.open("rb") as file:
+        return _owner(path, file.readline())
 
 
 def scan(path: Path) -> Scan:
-    """Read a segment from its start to the first line that is not whole.
+    """Read a segment, every line of it by itself.
 
     Raises:
         StorageError: another version of labctl wrote it, with other columns.
     """
-    first = int(path.stem)
     lines = path.read_bytes().split(b"\n")
-    whole, rest = [line + b"\n" for line in lines[:-1]], lines[-1:] if lines[-1] else []
-    header = _body(whole[0]) if whole else None
-    if header is None:
-        return Scan(Segment(path, first, 0, 0), "", False, 0, first - 1, b"", len(whole) + len(rest))
-    size = start = len(whole[0])
-    records, last, payload = 0, first - 1, b""
+    whole = [line + b"\n" for line in lines[:-1]]
+    owner = _owner(path, whole[0]) if whole else None
+    size = start = offset = len(whole[0]) if whole else 0
+    records: list[Entry] = []
+    bad, damaged = 0, owner is None
     for line in whole[1:]:
         entry = parse(line)
+        offset += len(line)
         if entry is None:
-            break
-        last, payload = entry
-        records += 1
-        size += len(line)
-    torn = len(whole) - 1 - records + len(rest)
-    station, simulated = _owner(path, header)
-    return Scan(Segment(path, first, start, size), station, simulated, records, last, payload, torn)
+            bad += _records_in(line)
+            continue
+        records.append(entry)
+        size, bad, damaged = offset, 0, damaged or bad > 0
+    bad += _records_in(lines[-1]) if lines[-1] else 0
+    if owner is None and not records:
+        bad, start, size = bad + bool(whole), 0, 0
+    return Scan(Segment(path, int(path.stem), start, size), tuple(records), bad, damaged)
+
+
+def _records_in(line: bytes) -> int:
+    """Return how many records a line that is not whole may have been: the disk may have lost many, and left zeros."""
+    return 1 + line.count(0) // SHORTEST_LINE
 
 
 def _line(body: bytes) -> bytes:
@@ -138,8 +160,10 @@ def _body(line: bytes) -> bytes | None:
     return body if line == _line(body) else None
 
 
-def _owner(path: Path, header: bytes) -> tuple[str, bool]:
-    content = orjson.loads(header)
+def _owner(path: Path, line: bytes) -> tuple[str, bool] | None:
+    content = orjson.loads(_body(line) or b"null")
+    if not isinstance(content, dict):
+        return None
     if content["schema"] != RECORD_SCHEMA or tuple(content["columns"]) != COLUMNS:
         raise StorageError(
             f"The journal segment {path} was written by another version of labctl, with other columns.",

@@ -115,6 +115,11 @@ class Station:
             work = self._poll_for_ever(name, instrument.poll_period, read, begin, ticks=name == "cycler")
             self._pollers.append(self.clock.spawn(group, work, f"{self.name}/{name} poller"))
 
+    @property
+    def polling(self) -> bool:
+        """Whether its instruments are being polled."""
+        return bool(self._pollers)
+
     def _reads(self) -> Iterator[tuple[str, Instrument, Callable[[], Awaitable[None]]]]:
         """Every instrument with the reading that puts its values on the board."""
         parts = self.instruments

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 from labctl.clock import LabClock
@@ -10,7 +11,7 @@ from labctl.engine.ledger import Ledger
 from labctl.engine.progress import Progress
 from labctl.engine.rows import RowWriter, When
 from labctl.instrument import CellReading
-from labctl.plan import RecordRule
+from labctl.plan import End, RecordRule
 from labctl.reading import Event, Record, Severity
 
 Sink = Callable[[Record], None]
@@ -29,6 +30,8 @@ class Teller:
         self._ledger = ledger
         self._progress = progress
         self._rows = RowWriter(board, ledger, poll_period)
+        self.row_at = -inf
+        """Lab time of the last row."""
         self._open = ""
         """Name of the executed step whose end has not been told; "": none."""
         self._told: When | None = None
@@ -48,7 +51,7 @@ class Teller:
         progress, reading = self._progress, self._board.cell if self._kept is None else self._kept
         if reading is not None:
             step_id = progress.step.id if progress.step is not None else 0
-            now = self._clock.now()
+            self.row_at = now = self._clock.now()
             self._sink(self._rows.row(reading, now, self._when(), progress.number, progress.step_count, step_id))
 
     @contextmanager
@@ -75,10 +78,23 @@ class Teller:
         """Whether an executed step has begun whose end has not been told."""
         return bool(self._open)
 
-    def step_announced(self, step_id: int, name: str, verb: str) -> None:
-        """Tell that the next executed step begins; its rows come when it `opened`."""
+    def step_announced(self, step_id: int, name: str, verb: str, rested: float | None = None) -> None:
+        """Tell that the next executed step begins; its rows come when it `opened`.
+
+        Args:
+            rested: V of the cell at rest, just before.
+        """
         count, cycle = self._progress.step_count + 1, self._progress.number
-        self.event("step.started", name, step_count=count, step_id=step_id, name=name, verb=verb, cycle_count=cycle)
+        about: dict[str, Any] = {
+            "step_count": count,
+            "step_id": step_id,
+            "name": name,
+            "verb": verb,
+            "cycle_count": cycle,
+        }
+        if rested is not None:
+            about["rest_voltage"] = rested
+        self.event("step.started", name, **about)
 
     def step_opened(self, name: str) -> None:
         """Write the row with which an executed step begins."""
@@ -89,15 +105,20 @@ class Teller:
         """Know that an executed step is under way whose beginning another process has written."""
         self._open = name
 
-    def step_closed(self, reason: str) -> None:
-        """Write the row with which an executed step ends, however it ends, and tell its end."""
-        self.row()
-        self.step_ended(reason)
+    def step_closed(self, reason: str, end: End | None = None) -> None:
+        """Write the row with which an executed step ends, however it ends, and tell its end.
 
-    def step_ended(self, reason: str) -> None:
+        Args:
+            end: of the plan's step, where it has met one; None: something else has broken this execution of it off.
+        """
+        self.row()
+        self.step_ended(reason, end)
+
+    def step_ended(self, reason: str, end: End | None = None) -> None:
         """Tell the end of an executed step whose last row is written."""
         name, self._open = self._open, ""
-        self.event("step.ended", f"{name}: {reason}", step_count=self._progress.step_count, reason=reason)
+        leads: dict[str, Any] = {} if end is None else {"then": end.then.value, "label": end.label}
+        self.event("step.ended", f"{name}: {reason}", step_count=self._progress.step_count, reason=reason, **leads)
 
     def tell(self, kind: str, message: str, severity: Severity) -> None:
         """Tell what a station says by itself."""

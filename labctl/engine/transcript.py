@@ -98,6 +98,7 @@ class Transcript:
                 records=record.number,
                 started=began,
                 ended=ended,
+                test_time=when.test_time,
             )
         )
 
@@ -139,6 +140,8 @@ class Transcript:
         time = max(record.time, following.not_before)
         test_time = following.began + time
         age = self._teller.test_time - test_time
+        if age < 0.0:  # the calendar was set back while nobody was here, and the cycler has counted on
+            self._ledger.start_time += age
         return When(following.began_unix + time, test_time, record.step_time, max(age, 0.0))
 
     def _instant(self, when: When) -> float:

@@ -5,7 +5,7 @@ from labctl.engine.position import Surroundings
 from labctl.engine.pressure import PressureControl
 from labctl.engine.station import Station
 from labctl.errors import RefusedForSafety
-from labctl.instrument import LoadCell
+from labctl.instrument import CellReading, LoadCell
 from labctl.plan import (
     ConstantCurrent,
     ConstantVoltage,
@@ -31,6 +31,7 @@ class Verbs:
         self._controls = controls
         self._operator = operator
         self._celsius: float | None = None
+        self._was_kept = Surroundings()
         self.pressures: dict[Side, float] = {}
         """Pa, that the plan has asked of each side last."""
 
@@ -103,8 +104,9 @@ class Verbs:
 
     @property
     def surroundings(self) -> Surroundings:
-        """What is kept around the cell now."""
-        return Surroundings(self._celsius, tuple(aim for control in self._controls.values() if (aim := control.aim)))
+        """What is kept around the cell now, or is to be when the run goes on."""
+        kept, aims = self._was_kept, tuple(aim for control in self._controls.values() if (aim := control.aim))
+        return Surroundings(self._celsius if kept.celsius is None else kept.celsius, aims or kept.pressures)
 
     async def restore(self, surroundings: Surroundings) -> None:
         """Keep around the cell what another process kept."""
@@ -115,21 +117,30 @@ class Verbs:
                 self.pressures[side] = pressure
                 self._controls[side].head_for(pressure, ramp)
 
+    def remember(self, surroundings: Surroundings) -> None:
+        """Know what another process kept around the cell, and restore it only when the run goes on."""
+        self._was_kept = surroundings
+
+    async def restore_what_was_kept(self) -> None:
+        """Restore what is remembered, once."""
+        kept, self._was_kept = self._was_kept, Surroundings()
+        await self.restore(kept)
+
     def limit(self, torque: float | None) -> None:
         """Take another limit of torque in N·m; None is what the rig can do."""
         for side, rig in self._station.instruments.rigs.items():
             self._controls[side].limit(torque or rig.torque_range.high)
 
-    async def voltage_before(self, step: Step) -> float | None:
-        """Return the cell's voltage before a current is driven, resting it where the circuit is open; else None."""
+    async def cell_before(self, step: Step) -> CellReading | None:
+        """Look at the cell before a current is driven, resting it where the circuit is open; None for other steps."""
         if not isinstance(step.action, ConstantCurrent):
             return None
         cycler = self._station.instruments.cycler
-        voltage = (await cycler.read()).voltage
-        if voltage is None:
+        reading = await cycler.read()
+        if reading.voltage is None:
             await cycler.rest()
-            voltage = (await cycler.read()).voltage
-        return voltage
+            reading = await cycler.read()
+        return reading
 
     async def conclude(self, step: Step) -> None:
         """Do what a verb leaves to its end: a gap is locked where the pressure was reached."""

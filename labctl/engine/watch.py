@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-from labctl.engine.guard import Guard, Trip
+from labctl.clock import Lock
+from labctl.engine.guard import Guard, Trip, Warned
 from labctl.engine.ledger import Ledger
 from labctl.engine.progress import Progress
 from labctl.engine.station import Station, to_the_end
@@ -22,7 +23,7 @@ class Watch:
 
     Every instrument that has answered is needed: its silence trips, and a load cell beyond its capacity is silent.
     Pressures are guarded where the last run told the bore of the cell. A trip makes the station safe once and latches;
-    rows and polls go on.
+    a warning is told once; rows and polls go on.
 
     Attributes:
         trip: why the guard acted; None until it has, and again after `rearm`.
@@ -56,7 +57,9 @@ class Watch:
         self._teller = Teller(sink, station.clock, station.board, self._ledger, Progress(), poll_period)
         self._teller.follow(RecordRule(interval=interval))
         self._guard = self._new_guard()
+        self._warned: Warned | None = None
         self._safe: asyncio.Task[None] | None = None
+        self._one_at_a_time = Lock(station.clock)  # in their order: the last safe state is also the last to end
 
     def start(self) -> None:
         """Follow the station from now on; the first row says how it stands."""
@@ -88,20 +91,24 @@ class Watch:
             self._teller.row_if_due(reading, now)
 
     def _on_poll(self, measured: str | None, now: float) -> None:
-        trip = self._guard.check(measured, now)
+        trip, warning = self._guard.check(measured, now), self._guard.warning
+        if warning is not self._warned:
+            self._warned = warning
+            if warning is not None:
+                data = {"quantity": warning.quantity, "driven": warning.driven}
+                self._teller.event("guard.warned", warning.sentence, Severity.WARNING, **data)
         if trip is None or self.trip is not None:
             return
         self.trip = trip
         self._teller.row()
-        self._teller.event("guard.tripped", trip.sentence, Severity.ALARM, quantity=trip.quantity)
-        work = self._make_safe(heaters_off=trip.heat, after=self._safe)
+        self._teller.event("guard.tripped", trip.sentence, Severity.ALARM, quantity=trip.quantity, driven=trip.driven)
+        work = self._make_safe(heaters_off=trip.heat)
         self._safe = self._station.clock.spawn(
             asyncio.get_running_loop(), work, f"{self._station.name} safe state of the watch"
         )
         self._on_trip(trip)
 
-    async def _make_safe(self, *, heaters_off: bool, after: asyncio.Task[None] | None) -> None:
-        if after is not None:
-            await to_the_end(after)
-        for sentence in await self._station.make_safe(heaters_off=heaters_off):
-            self._teller.event("instrument.unsafe", sentence, Severity.ALARM)
+    async def _make_safe(self, *, heaters_off: bool) -> None:
+        async with self._one_at_a_time:
+            for sentence in await self._station.make_safe(heaters_off=heaters_off):
+                self._teller.event("instrument.unsafe", sentence, Severity.ALARM)

@@ -3,6 +3,9 @@
 from labctl.clock import LabClock, Signal
 from labctl.errors import NotNow
 
+THE_DISK = "the disk"
+"""Who pauses a run while its journal cannot be written; whoever pauses it meanwhile takes that pause over."""
+
 
 class Words:
     """What an operator wants; whoever carries out the step looks here whenever `heard` wakes it.
@@ -29,7 +32,7 @@ class Words:
     def pause(self, who: str) -> None:
         """Ask for a pause."""
         self.require_open()
-        if self.paused:
+        if self.paused and self.who != THE_DISK:
             raise NotNow("The run is paused already.", "Resume it, or stop it.")
         self.who, self.paused = who, True
         self.heard.set(None)

@@ -50,7 +50,22 @@ def check_source(
         _, more = examine(protocol, station or ANY_STATION, cell)
         # a step whose form is wrong was left out: what others expect of it is not known
         findings += [finding for finding in more if not findings or finding.code not in {"label", "cycles"}]
+        findings += _unprotected(source, station or ANY_STATION)
     return in_order(findings)
+
+
+def _unprotected(source: Source, station: StationAbilities) -> list[Finding]:
+    """Warn of a station at which nothing bounds the cell when this software fails."""
+    if not station.without_takeover:
+        return []
+    place, names = source.key(("protocol",)), ", ".join(station.without_takeover)
+    if station.software_only:
+        reason = f"at station {station.name} only this software bounds {', '.join(station.software_only)}"
+        remedy = "The run asks for --consent: nothing acts there when the computer fails."
+    else:
+        reason = f"at station {station.name} no guard can take over {names} when the daemon fails"
+        remedy = "Only the limits or the watchdog in the instrument act then: trust them, or stay there."
+    return [Finding("unguarded", place, reason, remedy, severity="warning")]
 
 
 __all__ = ["ANY_STATION", "LoadedCell", "Protocol", "bind", "check", "check_source", "load", "load_cell"]

@@ -16,12 +16,14 @@ from labctl.plan import (
     Hook,
     Loop,
     Node,
+    Outage,
+    OutagePolicy,
     Plan,
     RecordRule,
     StationAbilities,
     Step,
 )
-from labctl.protocol import cycles, ends, limits
+from labctl.protocol import cycles, ends, limits, model
 from labctl.protocol.basis import Basis
 from labctl.protocol.ends import Context
 from labctl.protocol.findings import Findings, humane
@@ -72,8 +74,14 @@ def examine(protocol: Protocol, station: StationAbilities, cell: LoadedCell | No
         body=_Tree(protocol, Basis(scale, station, run_limits, findings)).body,
         inputs=protocol.inputs,
         unknown=file.protocol.unknown,
+        outage=_outage(file.outage),
     )
     return plan, findings.all if of_cell is findings else findings.all + of_cell.all
+
+
+def _outage(said: model.Outage) -> Outage:
+    policy = OutagePolicy(said.policy)
+    return Outage(policy) if said.max_gap is None else Outage(policy, float(said.max_gap))
 
 
 class _Tree:
@@ -91,9 +99,8 @@ class _Tree:
         self.body = self._list(steps, Scope(names), ("step",))
 
     def _list(self, steps: tuple[Named, ...], scope: Scope, path: KeyPath) -> tuple[Node, ...]:
-        nodes = tuple(
-            self._node(step, scope.before(steps[index + 1 :]), (*path, index)) for index, step in enumerate(steps)
-        )
+        scopes = scope.each(steps)
+        nodes = tuple(self._node(step, scopes[index], (*path, index)) for index, step in enumerate(steps))
         for index, step in enumerate(steps[:-1]):
             if isinstance(step, EndStep):
                 reason = "this step can never be reached: the protocol ends before it"

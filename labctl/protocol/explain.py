@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from labctl.errors import Finding
+from labctl.errors import MOST_FINDINGS, Finding
 from labctl.protocol.source import KeyPath, Source
 from labctl.protocol.verbs import CLASSES, UNBUILT_VERBS
 from labctl.quantity import WordingError, shown
@@ -21,8 +21,8 @@ _NOT_BUILT = "This version runs {}."
 
 
 def explain(error: ValidationError, root: type[Model], source: Source) -> Iterator[Finding]:
-    """Yield one finding for each thing that pydantic found wrong with the data of `source`."""
-    for detail in error.errors(include_url=False, include_input=True):
+    """Yield one finding for each thing that pydantic found wrong with the data of `source`, up to MOST_FINDINGS."""
+    for detail in error.errors(include_url=False, include_input=True)[:MOST_FINDINGS]:
         yield _finding(detail, root, source)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from labctl.errors import Finding
+from labctl.errors import MOST_FINDINGS, Finding
 from labctl.protocol.source import KeyPath, Source
 
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
@@ -28,7 +28,7 @@ class Findings:
     def refuse(self, path: KeyPath, code: str, reason: str, remedy: str) -> None:
         """Note what is wrong with the value at `path`; a `for` says it once, not once a value."""
         finding = Finding(code, self._source.value(path), reason, remedy)
-        if finding not in self.all:
+        if len(self.all) < MOST_FINDINGS and finding not in self.all:
             self.all.append(finding)
 
     def at(self, path: KeyPath) -> "_At":

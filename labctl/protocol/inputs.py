@@ -5,7 +5,7 @@ import itertools
 import re
 from collections.abc import Mapping
 
-from labctl.errors import Finding
+from labctl.errors import MOST_FINDINGS, Finding
 from labctl.protocol.source import KeyPath, Source
 from labctl.quantity import Quantity, WordingError, parse, shown
 
@@ -13,6 +13,9 @@ Value = str | int
 
 MAX_EXPANDED = 20_000
 """Steps that all `for` loops of a file may unfold to together."""
+
+MAX_TABLES = 30_000
+"""Tables of a file, all its `for` loops unfolded."""
 
 _BRACES = re.compile(r"\{\{|\}\}|\{(\w+)\}|[{}]")
 _LITERAL = ("schema", "protocol", "inputs")
@@ -22,7 +25,8 @@ def choose(source: Source, settings: Mapping[str, str]) -> tuple[dict[str, Value
     """Return the value of every input: the setting where there is one, else the default; both within its range."""
     table = source.data.get("inputs")
     declared = {k: v for k, v in table.items() if isinstance(v, dict)} if isinstance(table, dict) else {}
-    findings = [_unknown_setting(source, name, tuple(declared)) for name in settings if name not in declared]
+    unknown = [name for name in settings if name not in declared]
+    findings = [_unknown_setting(source, name, tuple(declared)) for name in unknown[:MOST_FINDINGS]]
     values: dict[str, Value] = {}
     for name, entry in declared.items():
         default = entry.get("default")
@@ -83,8 +87,11 @@ def _range(entry: Mapping[str, object]) -> str:
     return " and ".join(f"{bound} {entry[bound]}" for bound in ("min", "max") if bound in entry)
 
 
-def fill(source: Source, values: Mapping[str, Value]) -> tuple[dict[str, object], list[Finding]]:
-    """Return the file's data with placeholders filled and every `do` of a `for` unfolded to one list a combination."""
+def fill(source: Source, values: Mapping[str, Value]) -> tuple[dict[str, object] | None, list[Finding]]:
+    """Return the file's data with placeholders filled and every `do` of a `for` unfolded to one list a combination.
+
+    None: it is too much to be looked at any further.
+    """
     filler = _Filler(source)
     data = {key: value if key in _LITERAL else filler.fill(value, (key,), values) for key, value in source.data.items()}
     for name in values:
@@ -92,7 +99,7 @@ def fill(source: Source, values: Mapping[str, Value]) -> tuple[dict[str, object]
             filler.refuse(
                 ("inputs", name), f'the input "{name}" changes nothing', f"Write {{{name}}} where it belongs."
             )
-    return data, filler.findings
+    return None if filler.overflowed else data, filler.findings
 
 
 class _Filler:
@@ -103,8 +110,16 @@ class _Filler:
         self.used: set[str] = set()
         self._source = source
         self._expanded = 0
+        self._tables = 0
+        self._unknowns: set[tuple[KeyPath, str]] = set()
+
+    @property
+    def overflowed(self) -> bool:
+        return self._tables > MAX_TABLES
 
     def refuse(self, path: KeyPath, reason: str, remedy: str) -> None:
+        if len(self.findings) >= MOST_FINDINGS:
+            return
         finding = Finding("input", self._source.value(path), reason, remedy)
         if finding not in self.findings:
             self.findings.append(finding)
@@ -116,6 +131,10 @@ class _Filler:
             return [self.fill(item, (*path, index), values) for index, item in enumerate(value)]
         if not isinstance(value, dict):
             return value
+        self._tables += 1
+        if self.overflowed:
+            self.refuse((), f"this file unfolds to more than {MAX_TABLES} tables", "Use fewer values, or a `repeat`.")
+            return {}
         if "for" in value and isinstance(value.get("do"), list):
             return self._unfold(value, path, values)
         return {key: self.fill(item, (*path, key), values) for key, item in value.items()}
@@ -142,6 +161,9 @@ class _Filler:
         return _BRACES.sub(replace, text)
 
     def _unknown(self, name: str, path: KeyPath, values: Mapping[str, Value]) -> None:
+        if len(self.findings) >= MOST_FINDINGS or (path, name) in self._unknowns:
+            return
+        self._unknowns.add((path, name))
         near = difflib.get_close_matches(name, list(values), n=1)
         hint = f' (did you mean "{{{near[0]}}}"?)' if near else ""
         reason = f'nothing here is called "{name}"{hint}'
@@ -162,6 +184,8 @@ class _Filler:
         bodies: list[object] = []
         for combination in itertools.product(*lists):
             self._expanded += max(1, len(body))
+            if self.overflowed:
+                break
             if self._expanded > MAX_EXPANDED:
                 reason = f"the `for` loops of this file unfold to more than {MAX_EXPANDED} steps"
                 self.refuse((*path, "for"), reason, "Use fewer values, or a `repeat`.")

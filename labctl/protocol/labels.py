@@ -21,9 +21,14 @@ class Scope:
     reachable: frozenset[str] = field(default=frozenset())
     in_loop: bool = False
 
-    def before(self, later: Sequence[Named]) -> Self:
-        """Return the scope of a step that stands before `later` in its list."""
-        return replace(self, reachable=self.reachable | {step.name for step in later if step.name is not None})
+    def each(self, steps: Sequence[Named]) -> Sequence[Self]:
+        """Return the scope of each step of a list: it reaches the later ones, too."""
+        scopes, scope = [], self
+        for step in reversed(steps):
+            scopes.append(scope)
+            if step.name is not None:
+                scope = replace(scope, reachable=scope.reachable | {step.name})
+        return scopes[::-1]
 
     def inside_loop(self) -> Self:
         """Return the scope of what a loop does."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from labctl.plan import Bound, Limits, StationAbilities
+from labctl.plan import Bound, Limits, Rates, StationAbilities
 from labctl.protocol.findings import Findings, Refused, humane
 from labctl.protocol.model import Bounds
 from labctl.protocol.scale import Scale
@@ -41,6 +41,10 @@ def _of_station(station: StationAbilities) -> Limits:
         pressure_negative=station.pressure_negative_limit,
         pressure_positive=station.pressure_positive_limit,
         torque=station.torque,
+        rates=station.rates,
+        margins=station.margins,
+        disagreement=station.disagreement,
+        debounce=station.debounce,
     )
 
 
@@ -63,15 +67,15 @@ def _narrow(limits: Limits, bounds: Bounds, scale: Scale, findings: Findings, pa
         return both
 
     def least(
-        outer: float | None, given: Quantity | None, convert: Callable[[Quantity], float], key: str
+        outer: float | None, given: Quantity | None, convert: Callable[[Quantity], float], *key: str
     ) -> float | None:
         inner = None
-        with findings.at((*path, key)):
+        with findings.at((*path, *key)):
             if given is not None:
                 inner = convert(given)
         return min(_given(outer, inner), default=None)
 
-    return Limits(
+    both = Limits(
         voltage=span(limits.voltage, bounds.voltage, scale.volts, "V", "voltage"),
         current=least(limits.current, bounds.current, scale.amperes, "current") or limits.current,
         capacity=least(limits.capacity, bounds.capacity, scale.coulombs, "capacity") or limits.capacity,
@@ -79,7 +83,33 @@ def _narrow(limits: Limits, bounds: Bounds, scale: Scale, findings: Findings, pa
         pressure_negative=span(limits.pressure_negative, bounds.pressure.negative, float, "Pa", "pressure", "negative"),
         pressure_positive=span(limits.pressure_positive, bounds.pressure.positive, float, "Pa", "pressure", "positive"),
         torque=least(limits.torque, bounds.torque, float, "torque"),
+        rates=Rates(
+            voltage=least(limits.rates.voltage, bounds.rate.voltage, float, "rate", "voltage"),
+            temperature=least(limits.rates.temperature, bounds.rate.temperature, float, "rate", "temperature"),
+            pressure=least(limits.rates.pressure, bounds.rate.pressure, float, "rate", "pressure"),
+        ),
+        margins=limits.margins,
+        disagreement=limits.disagreement,
+        debounce=limits.debounce,
     )
+    with findings.at(path):
+        _check_margins(both)
+    return both
+
+
+def _check_margins(limits: Limits) -> None:
+    """Refuse warnings that leave no value without one."""
+    margins = limits.margins
+    for name, margin, bound, unit in (
+        ("voltage", margins.voltage, limits.voltage, "V"),
+        ("temperature", margins.temperature, limits.temperature, "degC"),
+        ("pressure.negative", margins.pressure, limits.pressure_negative, "Pa"),
+        ("pressure.positive", margins.pressure, limits.pressure_positive, "Pa"),
+    ):
+        if margin is None or bound.low is None or bound.high is None or bound.high - bound.low > 2.0 * margin:
+            continue
+        reason = f"every {name} from {_shown(bound, unit)} would be warned of"
+        raise Refused("limits", reason, "Widen the limit, or narrow [station.NAME.warnings] in config.toml.")
 
 
 def _check_overlap(outer: Bound, inner: Bound, given: tuple[Quantity, Quantity], unit: str) -> None:

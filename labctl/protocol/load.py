@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from labctl.errors import Finding, ProtocolError
+from labctl.errors import MOST_FINDINGS, Finding, ProtocolError
 from labctl.protocol import inputs
 from labctl.protocol.explain import explain, step_of
 from labctl.protocol.model import CellFile
@@ -60,6 +60,8 @@ def draft(source: Source, settings: Mapping[str, str]) -> tuple[Protocol | None,
     values, findings = inputs.choose(source, settings)
     data, more = inputs.fill(source, values)
     findings += more
+    if data is None:
+        return None, findings
     file = None
     try:
         file = ProtocolFile.model_validate(data)
@@ -115,4 +117,4 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     for finding in findings:
         place = finding.place
         first.setdefault((place.file, place.line, place.column), finding)
-    return tuple(first[key] for key in sorted(first))
+    return tuple(first[key] for key in sorted(first)[:MOST_FINDINGS])

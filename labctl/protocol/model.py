@@ -54,7 +54,7 @@ class Head(Model):
     """[protocol]: who the file is."""
 
     name: Name = Field(examples=['"my-protocol"'])
-    title: str = ""
+    title: str = Field("", max_length=500)
     doi: str = ""
     licence: str = ""
     unknown: tuple[str, ...] = ()
@@ -104,6 +104,14 @@ class SidePressures(Model):
     positive: PressureSpan | None = Field(default=None, validation_alias=AliasChoices("positive", "cathode"))
 
 
+class RateLimits(Model):
+    """How fast values may change, in either direction."""
+
+    voltage: Annotated[Quantity, Written((Dimension.VOLTAGE_RATE,), positive=True)] | None = None
+    temperature: Annotated[Quantity, Written((Dimension.TEMPERATURE_RATE,), positive=True)] | None = None
+    pressure: Annotated[Quantity, Written((Dimension.PRESSURE_RATE,), positive=True)] | None = None
+
+
 class Bounds(Model):
     """Limits that narrow others: those of a cell file or of a step."""
 
@@ -113,6 +121,7 @@ class Bounds(Model):
     temperature: TemperatureSpan | None = None
     pressure: SidePressures = SidePressures()
     torque: Torque | None = None
+    rate: RateLimits = RateLimits()
 
 
 class RunLimits(Bounds):
@@ -132,6 +141,13 @@ class Record(Model):
     capacity: AnyCharge | None = None
     temperature: TemperatureChange | None = None
     pressure: PressureChange | None = None
+
+
+class Outage(Model):
+    """[outage]: what is done when the process that runs the protocol has died and another one finds it."""
+
+    policy: Literal["wait", "resume", "ask", "safe"] = "wait"
+    max_gap: Duration | None = None
 
 
 class Correction(Model):

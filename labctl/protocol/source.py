@@ -11,9 +11,12 @@ import tree_sitter_toml
 from tree_sitter import Language, Node, Parser
 
 from labctl.errors import Finding, InvalidInput, Place
+from labctl.logs import without_secrets
+from labctl.textfile import MAX_BYTES, Unreadable, read_text
 
-MAX_BYTES = 1_000_000
 MAX_DEPTH = 24
+MAX_LINE = 5000
+"""Characters; the time that a dotted key takes grows with the square of its length."""
 MAX_SHOWN = 300
 
 KeyPath = tuple[str | int, ...]
@@ -45,7 +48,7 @@ class Source:
 
     def start(self) -> Place:
         """Return the first character of the file, for what is missing altogether."""
-        return _place(self.name, self.text.split("\n"), 0, 0, 1)
+        return _place(self.name, [self.text.partition("\n")[0]], 0, 0, 1)
 
     def _nearest(self, path: KeyPath) -> KeyPath:
         """Follow `path` as far as the file goes: a single value may stand for a list, and some keys have two names."""
@@ -69,25 +72,20 @@ def read(path: Path, refuse: type[InvalidInput]) -> Source:
     """Read and parse a TOML file; raises `refuse` with the place of what is no TOML."""
     name = str(path)
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        reason = f"this file cannot be read: {error.strerror or error}"
-        raise refuse((Finding("file", Place(name, 1, 1), reason, "Check the path and its permissions."),)) from None
-    if len(raw) > MAX_BYTES:
-        reason = f"this file is larger than {MAX_BYTES // 1000} kB"
-        raise refuse((Finding("file", Place(name, 1, 1), reason, "A protocol is text; keep data in other files."),))
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        reason = f"byte 0x{raw[error.start]:02x} is not UTF-8"
-        raise refuse((Finding("toml", Place(name, line, 1), reason, "Save the file as UTF-8."),)) from None
+        text = read_text(path)
+    except Unreadable as error:
+        raise refuse((Finding("file", Place(name, error.line, 1), error.reason, error.remedy),)) from None
     return parse(name, text, refuse)
 
 
 def parse(name: str, text: str, refuse: type[InvalidInput]) -> Source:
     """Parse the text of a TOML file called `name`; raises `refuse` with the place of what is no TOML."""
+    if len(text) > MAX_BYTES:
+        raise refuse((_whole(name, f"this file is larger than {MAX_BYTES // 1000} kB"),))
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > MAX_LINE:
+            reason = f"this line has more than {MAX_LINE} characters"
+            raise refuse((Finding("toml", Place(name, number, 1), reason, "Write it on several lines."),))
     try:
         data: dict[str, object] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -208,5 +206,5 @@ def _parts(key: Node) -> Iterator[str]:
 
 def _place(name: str, lines: list[str], row: int, column: int, length: int) -> Place:
     line = lines[row].rstrip("\r") if row < len(lines) else ""
-    shown = "".join(c if c.isprintable() else " " for c in line) if len(line) <= MAX_SHOWN else ""
+    shown = without_secrets("".join(c if c.isprintable() else " " for c in line)) if len(line) <= MAX_SHOWN else ""
     return Place(name, row + 1, column + 1, max(1, length), shown)

@@ -25,6 +25,7 @@ from labctl.protocol.model import (
     Input,
     Magnitude,
     Name,
+    Outage,
     Record,
     RunLimits,
     SignedCurrent,
@@ -286,4 +287,5 @@ class ProtocolFile(Model):
     cell: Cell = Cell()
     limits: RunLimits
     record: Record = Record()
+    outage: Outage = Outage()
     step: Steps

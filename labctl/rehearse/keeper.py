@@ -154,7 +154,7 @@ class Keeper:
         self.steps[-1].readings += self._storage.reading(values, rule, self._gap())
 
     def _event(self, event: Event) -> None:
-        self._storage.event()
+        self._storage.event(event.kind)
         self.duration = event.test_time_second
         match event.kind:
             case "step.started":

@@ -103,15 +103,15 @@ async def rehearse(
         InstrumentError: a simulated instrument is none that its driver can use.
     """
 
-    def performance(of: Plan) -> _Performance:
-        return _Performance(of, config, station, seed, poll)
+    def performance(of: Plan, *, outlined: bool = False) -> _Performance:
+        return _Performance(of, config, station, seed, poll, outlined=outlined)
 
     density = Density({})
     if boundaries:
         done = await performance(with_few_passes(plan)).perform(started)
         density = Density.of(done.keeper.steps)
         if done.outcome.state is not RunState.STOPPED:
-            done = await performance(with_boundaries_only(plan)).perform(started)
+            done = await performance(with_boundaries_only(plan), outlined=True).perform(started)
     else:
         done = await performance(plan).perform(started)
     keeper = done.keeper
@@ -134,9 +134,13 @@ async def rehearse(
 
 
 class _Performance:
-    """One plan on one freshly simulated station."""
+    """One plan on one freshly simulated station.
 
-    def __init__(self, plan: Plan, config: Config, station: str, seed: int, poll: float) -> None:
+    Args:
+        outlined: whether rows are left out that the real run would record; what is told in their place is, too.
+    """
+
+    def __init__(self, plan: Plan, config: Config, station: str, seed: int, poll: float, *, outlined: bool) -> None:
         clock = VirtualClock(0.0)
         make, bench = memory_links(config, station, clock, seed)
         instruments = assemble(config, station, clock, make).station.instruments
@@ -146,6 +150,7 @@ class _Performance:
         self._steps = {step.id: step for step in plan.steps()}
         self._run: Run | None = None
         self._follows = False
+        self._outlined = outlined
         self.keeper = Keeper(plan, instruments.cycler.poll_period, lambda: self._station.gap)
         self.outcome = Outcome(RunState.FAILED, "Not begun.")
 
@@ -161,8 +166,12 @@ class _Performance:
     def _take(self, record: Record) -> None:
         if isinstance(record, Event):
             if record.kind == POSITION:
-                self._follows = record.data["following"] is not None
-                self._station.follow(self._left if self._follows else None)
+                follows = record.data["following"] is not None
+                if follows or self._follows:
+                    self._station.follow(self._left if follows else None)
+                self._follows = follows
+                if self._outlined and _within_a_step(record):
+                    return
             elif record.kind == "step.started" and not self._follows:
                 self._begin(record.data["step_id"])
         self.keeper(record)
@@ -175,6 +184,11 @@ class _Performance:
         step = self._steps.get(step_id)
         if step is not None and self._run is not None:
             self._station.begin(step, self._run.forecast.expected(step))
+
+
+def _within_a_step(position: Event) -> bool:
+    hosted = position.data["hosted"]
+    return hosted is not None and hosted["carried"]["time"] > 0.0
 
 
 async def _execute(run: Run, station: RehearsedStation) -> Outcome:

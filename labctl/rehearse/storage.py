@@ -3,15 +3,18 @@
 import math
 from collections.abc import Sequence
 
+from labctl.engine.position import KIND as POSITION
 from labctl.plan import RecordRule
 from labctl.reading import COLUMNS
 
 READING_BYTES = 28
 VALUE_BYTES = 8
 EVENT_BYTES = 140
+POSITION_BYTES = 680
 STEP_BYTES = 120
 CYCLE_BYTES = 105
-"""Of the database file: a reading without its values, each value that is not NULL, an event, a step, a cycle.
+"""Of the database file: a reading without its values, each value that is not NULL, an event, one that tells where the run
+is, a step, a cycle.
 
 Measured with SQLite's dbstat on databases that a recorder had written: 124 bytes for a reading of a cycler alone, 315
 where pressures, torque and temperatures are measured, too.
@@ -53,7 +56,7 @@ class Storage:
     def __init__(self, poll_period: float) -> None:
         self._poll_period = poll_period
         self._readings = self._reading_bytes = 0.0
-        self._events = 0
+        self._event_bytes = 0
         self._last: Values | None = None
 
     def reading(self, row: Values, rule: RecordRule, gap: float) -> float:
@@ -73,14 +76,14 @@ class Storage:
         self._reading_bytes += count * (READING_BYTES + VALUE_BYTES * (len(row) - row.count(None)))
         return count
 
-    def event(self) -> None:
+    def event(self, kind: str) -> None:
         """Count an event."""
-        self._events += 1
+        self._event_bytes += POSITION_BYTES if kind == POSITION else EVENT_BYTES
 
     def size(self, readings: int, steps: int, cycles: int) -> int:
         """Return bytes of the database with so many readings of the kind that was counted, steps and cycles."""
         each = self._reading_bytes / self._readings if self._readings else 0.0
-        return round(each * readings) + EVENT_BYTES * self._events + STEP_BYTES * steps + CYCLE_BYTES * cycles
+        return round(each * readings) + self._event_bytes + STEP_BYTES * steps + CYCLE_BYTES * cycles
 
 
 def _deltas(row: Values, last: Values, rule: RecordRule) -> float:

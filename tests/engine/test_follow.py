@@ -132,10 +132,10 @@ async def test_half_here_half_there_is_the_same_experiment() -> None:
         assert row["negative_pressure_pa"] == pytest.approx(3e6, rel=0.02), "pressure control goes on"
 
 
-async def test_a_cycler_that_executes_no_programs_is_not_asked_and_tells_no_position() -> None:
+async def test_a_cycler_that_executes_no_programs_is_asked_for_none() -> None:
     async with laboratory() as lab:
         await lab.run('[[step]]\nrest = "5 min"\n')
-    assert "run.position" not in lab.kinds()
+    assert programs(lab) == 0
 
 
 ENDS = {

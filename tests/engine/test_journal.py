@@ -205,15 +205,142 @@ def test_a_full_disk_keeps_records_in_memory_until_there_is_room(
     again.close()
 
 
-def test_damage_inside_a_segment_is_told_with_its_place(tmp_path: Path, small_segments: None) -> None:
+def flip(path: Path, number: int) -> None:
+    """Change one bit in the line of a record."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    at = next(i for i, line in enumerate(lines) if (entry := parse(line)) is not None and entry[0] == number)
+    lines[at] = lines[at][:30] + bytes([lines[at][30] ^ 4]) + lines[at][31:]
+    path.write_bytes(b"".join(lines))
+
+
+def contents(journal: Journal) -> tuple[list[int], list[dict[str, int]]]:
+    """Numbers of all records, and what the gaps among them name."""
+    entries = [(number, orjson.loads(payload)) for number, payload in journal.read(0, 1000)]
+    return [n for n, _ in entries], [r["data"] for _, r in entries if isinstance(r, dict) and r["kind"] == "gap"]
+
+
+def aside(root: Path) -> list[str]:
+    return sorted(path.name.split(".", 1)[1] for path in root.glob("*.damaged"))
+
+
+@pytest.mark.parametrize("lives", [True, False], ids=["its owner lives", "its owner is dead"])
+@pytest.mark.parametrize("number", [1, 2, 9, 13, 14, 15, 20, 25])
+def test_a_flipped_bit_costs_one_record_and_is_marked(
+    tmp_path: Path, small_segments: None, lives: bool, number: int
+) -> None:
     run = new_run()
     journal = filled(tmp_path, run, 25)
+    paths = sorted((tmp_path / run / "0").glob("*.jsonl"))
+    path = next(path for path in reversed(paths) if int(path.stem) <= number)
+    before = path.read_bytes()
+    if not lives:
+        journal.close()
+    flip(path, number)
+    damaged = path.read_bytes()
+    if not lives:
+        journal = Journal.open(tmp_path, run)
+        journal.flush()
+    numbers, gaps = contents(journal)
+    if number == 25 and not lives:  # nobody can tell it from a torn tail
+        assert (numbers, gaps) == ([*range(1, 25), 26], [{"first": 25, "last": 25}])
+        assert aside(tmp_path) == []
+    else:
+        assert (numbers, gaps) == (list(range(1, 26)), [{"first": number, "last": number}])
+        assert aside(tmp_path) == [f"0.{path.stem}.damaged"]
+        assert next(tmp_path.glob("*.damaged")).read_bytes() == damaged != before
+    assert journal.append(reading(30)) == numbers[-1] + 1
+    journal.flush()
+    journal.close()
+    again = Journal.open(tmp_path, run)
+    assert contents(again)[0] == [*numbers, numbers[-1] + 1]
+    assert again.simulated
+    again.remove()
+    assert aside(tmp_path) == ([] if number == 25 and not lives else [f"0.{path.stem}.damaged"])
+
+
+@pytest.mark.parametrize("lives", [True, False], ids=["its owner lives", "its owner is dead"])
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("how", ["gone", "zeros", "empty", "half"])
+def test_a_segment_that_is_lost_blocks_nothing(
+    tmp_path: Path, small_segments: None, lives: bool, index: int, how: str
+) -> None:
+    run = new_run()
+    journal = filled(tmp_path, run, 40)
+    if not lives:
+        journal.close()
+    paths = sorted((tmp_path / run / "0").glob("*.jsonl"))
+    first, last = int(paths[index].stem), int(paths[index + 1].stem) - 1
+    content = paths[index].read_bytes()
+    match how:
+        case "gone":
+            paths[index].unlink()
+        case "zeros":
+            paths[index].write_bytes(bytes(len(content)))
+        case "empty":
+            paths[index].write_bytes(b"")
+        case _:
+            paths[index].write_bytes(content[: len(content) // 2])
+    if not lives:
+        journal = Journal.open(tmp_path, run)
+        journal.flush()
+    numbers, gaps = contents(journal)
+    if how == "gone" and index == 0 and not lives:  # nobody can tell it from what was delivered and forgotten
+        assert (numbers, gaps) == (list(range(last + 1, 41)), [])
+        journal.remove()
+        return
+    [gap] = gaps
+    if how == "half":
+        assert gap["first"] > first
+        assert numbers == [*range(1, gap["first"]), *range(last, 41)]
+    else:
+        assert gap["first"] == first
+        assert numbers == [*range(1, first), *range(last, 41)]
+    assert gap["last"] == last
+    journal.remove()
+
+
+def test_a_damaged_first_line_is_known_from_another_or_from_the_beginning(tmp_path: Path) -> None:
+    run = new_run()
+    filled(tmp_path, run, 5).close()
     path = tmp_path / run / "0" / "000000000001.jsonl"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(bytes(content))
-    with pytest.raises(StorageError, match=r"damaged: .*000000000001.jsonl at byte \d+"):
-        journal.read(0, 100)
+    path.write_bytes(b"x" + path.read_bytes()[1:])
+    journal = Journal.open(tmp_path, run)
+    assert (journal.station, journal.simulated) == ("A1", True)
+    assert contents(journal) == ([1, 2, 3, 4, 5], [])
+    journal.close()
+    _, _, *rest = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(rest))
+    with pytest.raises(StorageError, match="nothing in it says any more whose it is"):
+        Journal.open(tmp_path, run)
+    assert path.read_bytes() == b"".join(rest)
+
+
+def test_a_disk_that_takes_half_a_line_and_lets_nobody_know_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk may take a part of a write without an error; the rest of what follows must not be lost with it."""
+    from labctl.engine import journal as module
+
+    journal = filled(tmp_path, new_run(), 4)
+    journal._abandon_file()
+    journal.append(reading(5))
+    real, budget = module._write_whole, [30]
+
+    class Short:
+        def __init__(self, file: object) -> None:
+            self.file = file
+
+        def write(self, data: bytes) -> int:
+            taken, budget[0] = data[: budget[0]], 0
+            return int(self.file.write(taken))  # type: ignore[attr-defined]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_write_whole", lambda file, data: real(Short(file), data))  # type: ignore[arg-type]
+        with pytest.raises(StorageError, match="only 30 of"):
+            journal.flush()
+    assert len(list(journal.folder.glob("*.jsonl"))) == 1, "a segment that holds nothing is not left behind"
+    journal.flush()
+    assert [n for n, _ in journal.read(0, 10)] == [1, 2, 3, 4, 5]
     journal.close()
 
 

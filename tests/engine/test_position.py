@@ -11,8 +11,18 @@ from hypothesis import strategies as st
 from labctl.engine import position
 from labctl.engine.journal import SEGMENT_RECORDS, Journal
 from labctl.engine.ledger import Counts
-from labctl.engine.position import KIND, Following, Position, Surroundings, newest
-from labctl.reading import COLUMNS, Event, Reading, Record
+from labctl.engine.position import (
+    KIND,
+    Ending,
+    Following,
+    Hosted,
+    Position,
+    StepEnded,
+    Surroundings,
+    newest,
+)
+from labctl.plan import Then
+from labctl.reading import COLUMNS, Event, Reading, Record, RunState
 from tests.laboratory import EPOCH, new_run, reading, started
 
 HERE = Position(
@@ -31,7 +41,7 @@ def told(where: Position) -> Event:
 
 
 def begins(count: int) -> Event:
-    return Event("step.started", EPOCH, 0.0, "", data={"step_count": count})
+    return Event("step.started", EPOCH, 0.0, "", data={"step_count": count, "verb": "charge"})
 
 
 def ends(count: int) -> Event:
@@ -85,9 +95,40 @@ def test_rows_of_a_pause_are_the_hosts_own(tmp_path: Path) -> None:
     assert (where.following.records, where.following.started, where.following.ended) == (3, 12, 12)
 
 
-def test_a_run_that_the_host_executes_stays_where_its_position_says(tmp_path: Path) -> None:
-    host = replace(HERE, following=None)
-    assert found([told(HERE), *step(11, 1, 2), told(host), *step(13, 9, 2)], tmp_path) == host
+def test_rows_of_a_step_of_the_host_are_what_it_has_counted(tmp_path: Path) -> None:
+    host = replace(HERE, following=None, hosted=Hosted(3, started=12, closed=12, holding=True))
+    where = found(
+        [told(HERE), *step(11, 1, 2), told(host), begins(13), reading(9, step=13), reading(10, step=13)], tmp_path
+    )
+    assert where is not None
+    assert where.hosted is not None
+    last, first = reading(10).values, reading(9).values
+    assert where.counts.charge_in == last[COLUMNS.index("charging_capacity_ah")] * 3600.0
+    assert where.hosted.carried.time == last[COLUMNS.index("step_time_second")]
+    assert where.hosted.seen is not None
+    assert where.hosted.seen.unix == last[COLUMNS.index("unix_time_second")]
+    assert (where.hosted.started, where.hosted.closed) == (13, 12)
+    assert first != last
+
+
+def test_where_an_end_leads_is_known(tmp_path: Path) -> None:
+    host = replace(HERE, following=None, hosted=Hosted(3, started=12, closed=12))
+    over = Event("step.ended", EPOCH, 0.0, "", data={"step_count": 13, "reason": "x", "then": "goto", "label": "l"})
+    where = found([told(host), begins(13), over], tmp_path)
+    assert where is not None
+    assert where.hosted is not None
+    assert where.hosted.ended == StepEnded(Then.GOTO, "l")
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "state"),
+    [("run.stopping", {"who": "ana"}, RunState.STOPPED), ("guard.tripped", {}, RunState.TRIPPED)],
+)
+def test_a_run_that_was_ending_is_known_to(tmp_path: Path, kind: str, data: dict[str, str], state: RunState) -> None:
+    host = replace(HERE, following=None, hosted=Hosted(3))
+    where = found([told(host), Event(kind, EPOCH, 0.0, "Why.", data=data), *step(13, 9, 2)], tmp_path)
+    assert where is not None
+    assert where.ending == Ending(state, "Why.", data.get("who", ""))
 
 
 @given(data=st.data())

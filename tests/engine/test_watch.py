@@ -108,6 +108,22 @@ async def test_a_trip_makes_safe_once_latches_and_is_armed_again() -> None:
     assert lab.kinds() == ["guard.tripped", "guard.tripped"]
 
 
+async def test_a_second_trip_while_the_first_safe_state_is_still_tried_stops_no_time() -> None:
+    async def script(watch: Watch) -> None:
+        await lab.clock.sleep(5.0)
+        mute.active = True
+        while watch.trip is None:
+            await lab.clock.sleep(1.0)
+        watch.rearm()
+        await lab.clock.sleep(60.0)
+
+    mute = Breakage("cycler", silence)
+    async with laboratory(breakages=(mute,)) as lab, asyncio.timeout(20):
+        trips = await watch_over(lab, script)
+    assert [trip.quantity for trip in trips] == ["cycler", "cycler"]
+    assert lab.kinds().count("instrument.unsafe") == 2
+
+
 async def test_heat_switches_the_heaters_off_and_nothing_else_does() -> None:
     async def script(watch: Watch) -> None:
         thermostat = lab.assembly.station.instruments.thermostat
