@@ -19,7 +19,7 @@ def main() -> int:
     """Record until SIGTERM or SIGINT; the first line of output is the database."""
     parser = argparse.ArgumentParser(prog="python -m labctl.record", description=__doc__)
     parser.add_argument("--database", type=Path, required=True)
-    parser.add_argument("--bus", required=True, help="broker.json of an embedded broker, or mqtt://user:pw@host:port")
+    parser.add_argument("--bus", required=True, help="broker.json, a file of `labctl site`, or mqtt://127.0.0.1:port")
     parser.add_argument("--site", default="lab")
     parser.add_argument("--name", default="recorder")
     arguments = parser.parse_args()

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,9 @@ from pathlib import Path
 from labctl.bus.base import Bus
 from labctl.bus.outbox import Outbox
 from labctl.bus.topics import Process, Station
+from labctl.clock import host_sleep
 from labctl.engine.journal import Journal
-from labctl.engine.position import Position, newest
+from labctl.engine.position import Ending, Position, newest
 from labctl.errors import RefusedForSafety, StorageError
 from labctl.reading import Event, Record, RunState, Severity
 from labctl.record.elsewhere import Elsewhere
@@ -24,6 +25,10 @@ FLUSH_PERIOD = 0.1
 """Seconds of host time between two fsyncs of the journals."""
 FLUSH_COUNT = 500
 """Buffered records after which a journal is flushed at once."""
+RETRY = 1.0
+"""Seconds of host time until a disk that has refused is tried again."""
+MOST_BUFFERED = 200_000
+"""Records that may be in memory only, about 80 MB; beyond that what is measured is not measured any more."""
 STALLED = 2.0
 """Seconds without a word from any recorder after which records that wait for one count as not being stored."""
 
@@ -31,15 +36,25 @@ STALLED = 2.0
 class Flusher:
     """Brings the journals of a process to disk, all of them in one go: a hundred runs cost no hundred threads.
 
+    A disk that refuses is tried again and again; what is recorded meanwhile stays in memory.
+
+    Attributes:
+        trouble: why the disk takes nothing now, as a sentence; empty while it does.
+        listeners: told of the trouble at every attempt that fails, and of its end with an empty text.
+
     Args:
         in_thread: whether fsyncs run in a worker thread; without, the event loop waits for them.
+        period: s of host time between two of them; None: only where somebody is in a hurry.
     """
 
-    def __init__(self, *, in_thread: bool) -> None:
+    def __init__(self, *, in_thread: bool, period: float | None = FLUSH_PERIOD) -> None:
         self.hurry = asyncio.Event()
+        self.trouble = ""
+        self.listeners: list[Callable[[str], None]] = []
         self._in_thread = in_thread
+        self._period = period
         self._deliveries: list[Delivery] = []
-        self._at_work: asyncio.Task[None] | None = None
+        self._at_work: asyncio.Task[str] | None = None
 
     def add(self, delivery: "Delivery") -> None:
         """Take care of a delivery's journal from now on."""
@@ -52,32 +67,59 @@ class Flusher:
             await asyncio.wait([self._at_work])
 
     async def serve(self) -> None:
-        """Flush every period, and at once where somebody is in a hurry, until cancelled; raises StorageError."""
+        """Flush every period, and at once where somebody is in a hurry, until cancelled.
+
+        Raises:
+            StorageError: the disk has refused for so long that MOST_BUFFERED records are in memory only.
+        """
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(FLUSH_PERIOD):
-                    await self.hurry.wait()
+            if self.trouble:
+                await host_sleep(RETRY)
+            else:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._period):
+                        await self.hurry.wait()
             self.hurry.clear()
             due = [delivery for delivery in self._deliveries if delivery.journal.buffered]
-            if due:
-                self._at_work = asyncio.create_task(self._flush([delivery.journal for delivery in due]))
-                try:
-                    await asyncio.shield(self._at_work)
-                except asyncio.CancelledError:
-                    await asyncio.wait([self._at_work])  # a journal may be closed only when nobody works in it
-                    raise
+            trouble = await self._flush_all(due) if due else ""
             for delivery in due:
-                delivery.flushed()
+                trouble = delivery.flushed() or trouble
+            self._tell(trouble)
 
-    async def _flush(self, journals: "list[Journal]") -> None:
-        def flush() -> None:
+    async def _flush_all(self, due: "list[Delivery]") -> str:
+        self._at_work = asyncio.create_task(self._flush([delivery.journal for delivery in due]))
+        try:
+            return await asyncio.shield(self._at_work)
+        except asyncio.CancelledError:
+            await asyncio.wait([self._at_work])  # a journal may be closed only when nobody works in it
+            raise
+
+    async def _flush(self, journals: "list[Journal]") -> str:
+        """Flush journals, each of them whatever becomes of the others; return why one could not be."""
+
+        def flush() -> str:
+            trouble = ""
             for journal in journals:
-                journal.flush()
+                try:
+                    journal.flush()
+                except StorageError as error:
+                    trouble = error.sentence
+            return trouble
 
-        if self._in_thread:
-            await asyncio.to_thread(flush)
-        else:
-            flush()
+        return await asyncio.to_thread(flush) if self._in_thread else flush()
+
+    def _tell(self, trouble: str) -> None:
+        if trouble and not self.trouble:
+            _log.error("%s It is tried again every %g s.", trouble, RETRY)
+        elif self.trouble and not trouble:
+            _log.warning("The disk takes what is measured again.")
+        told, self.trouble = bool(trouble or self.trouble), trouble
+        if told:
+            for listener in list(self.listeners):
+                listener(trouble)
+        buffered = sum(delivery.journal.buffered for delivery in self._deliveries)
+        if trouble and buffered > MOST_BUFFERED:
+            raise StorageError(f"{trouble} {buffered} records are in memory only.", "Make room on the disk.")
 
 
 class Delivery:
@@ -123,17 +165,18 @@ class Delivery:
         return number
 
     async def durable(self) -> None:
-        """Wait until everything recorded so far is on disk."""
+        """Wait until everything recorded so far is on disk; raises StorageError where the disk refuses it."""
         number = self.journal.last
         while self.journal.durable < number:
-            self._on_disk.clear()
-            self._flusher.hurry.set()
-            await self._on_disk.wait()
+            await self._next_flush()
+            if self._flusher.trouble:
+                raise StorageError(self._flusher.trouble, "Make room on the disk, or choose another one.")
 
     async def settled(self, at_most: int = 0) -> None:
         """Wait until at most so many of the records so far are not yet in the database."""
         number = self.journal.last - at_most
-        await self.durable()
+        while self.journal.durable < number:
+            await self._next_flush()
         await self._outbox.committed_at_least(number)
 
     async def close(self, patience: float = 10.0) -> bool:
@@ -168,11 +211,20 @@ class Delivery:
             await recorder.take(station)
         await self._outbox.serve()
 
-    def flushed(self) -> None:
-        """Go on with what is on disk now."""
+    def flushed(self) -> str:
+        """Go on with what is on disk now; return why what is not needed any more could not be deleted."""
         self._outbox.wake()
         self._on_disk.set()
-        self.journal.forget(self._outbox.committed)
+        try:
+            self.journal.forget(self._outbox.committed)
+        except StorageError as error:
+            return error.sentence
+        return ""
+
+    async def _next_flush(self) -> None:
+        self._on_disk.clear()
+        self._flusher.hurry.set()
+        await self._on_disk.wait()
 
     async def _stop(self) -> None:
         assert self._work is not None
@@ -184,11 +236,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """A run whose process died while its program went on in the instrument.
+    """A run whose process died.
 
-    To go on: connect the station with `cycler.expect_program(position.following.token)` said before, bind the plan anew
-    from what the run was begun with, and execute `Run(plan, station, operator, sink, resume=position)` on the delivery
-    that `resume` gives.
+    To go on: connect the station, with `cycler.expect_program(position.following.token)` said before where it was in a
+    program; bind the plan anew from what the run was begun with; and execute
+    `Run(plan, station, operator, sink, resume=position, away=...)` on the delivery that `resume` gives.
     """
 
     position: Position
@@ -233,9 +285,19 @@ class DataPath:
         return sum(delivery.last - delivery.backlog for delivery in self._deliveries if delivery.open)
 
     @property
+    def disk_trouble(self) -> str:
+        """Why the journals cannot be written now, as a sentence; empty while they can."""
+        return self._flusher.trouble
+
+    @property
+    def on_disk(self) -> list[Callable[[str], None]]:
+        """Who is told of `disk_trouble` at every attempt that fails, and of its end with an empty text."""
+        return self._flusher.listeners
+
+    @property
     def trouble(self) -> str:
         """Why nothing is being stored now, as a sentence; empty while it is."""
-        told = self._bus.trouble or (self._recorder or self._elsewhere).trouble
+        told = self.disk_trouble or self._bus.trouble or (self._recorder or self._elsewhere).trouble
         if told:
             return told
         if any(delivery.waiting > STALLED for delivery in self._deliveries if delivery.open):
@@ -255,7 +317,9 @@ class DataPath:
         return deliveries + [self.lose(each) for each in interrupted]
 
     def take_over(self) -> tuple[list[Delivery], list[Interrupted]]:
-        """Do as `recover`, but for the runs whose program may still be in its instrument: return them as they are.
+        """Do as `recover`, but return the runs that can be gone on with as they are.
+
+        A run that was ending when its process died gets the end that it was coming to.
 
         Each of these must be given to `resume` or to `lose`.
         """
@@ -270,10 +334,10 @@ class DataPath:
                 continue
             if journal.last == 0:
                 journal.remove()
-            elif position is not None and position.following is not None:
-                interrupted.append(Interrupted(position, journal))
+            elif position is None or position.ending is not None:
+                deliveries.append(self._lose(journal, None if position is None else position.ending))
             else:
-                deliveries.append(self._lose(journal))
+                interrupted.append(Interrupted(position, journal))
         return deliveries, interrupted
 
     def resume(self, interrupted: Interrupted) -> Delivery:
@@ -284,9 +348,9 @@ class DataPath:
         """End a run as LOST and deliver it."""
         return self._lose(interrupted.journal)
 
-    def _lose(self, journal: Journal) -> Delivery:
+    def _lose(self, journal: Journal, ending: Ending | None = None) -> Delivery:
         if not journal.ended:
-            journal.append(_lost(*journal.last_times))
+            journal.append(_ended(ending or _LOST, *journal.last_times))
         return self._deliver(journal)
 
     async def leave(self) -> None:
@@ -314,6 +378,8 @@ async def open_data_path(
     name: str = "recorder",
     *,
     in_thread: bool = True,
+    flush_period: float | None = FLUSH_PERIOD,
+    patient: bool = False,
 ) -> AsyncIterator[DataPath]:
     """Serve a bus, and a recorder into `database` where one is given, while the block runs.
 
@@ -326,14 +392,16 @@ async def open_data_path(
         database: None where a recorder runs as its own process.
         name: of the recorder on the bus; it takes the stations whose runs this path delivers, and no other's.
         in_thread: whether fsyncs and commits run in worker threads; without, one event loop does everything.
+        flush_period: s of host time between two fsyncs; None: only where somebody waits for one, or many records do.
+        patient: whether a database that cannot be opened keeps nobody from measuring: its records wait in the journals.
 
     Raises:
-        StorageError: journal or database cannot be kept; it ends the block.
+        StorageError: the database cannot be opened, or a full disk has filled the memory, too.
     """
-    writer = None if database is None else Writer(database)
+    writer = None if database is None else Writer(database, patient=patient)
     try:
         async with _workers() as group:
-            flusher, recorder = Flusher(in_thread=in_thread), None
+            flusher, recorder = Flusher(in_thread=in_thread, period=flush_period), None
             works = [
                 group.create_task(bus.serve(), name="bus"),
                 group.create_task(flusher.serve(), name="flusher"),
@@ -368,7 +436,12 @@ async def _workers() -> AsyncIterator[asyncio.TaskGroup]:
         raise several.exceptions[0] from None
 
 
-def _lost(test_time: float, unix: float) -> Event:
-    reason = "the process that ran it died"
-    data = {"state": RunState.LOST.value, "reason": reason}
-    return Event("run.ended", unix, test_time, f"The run is lost: {reason}.", Severity.ALARM, data)
+_LOST = Ending(RunState.LOST, "the process that ran it died")
+
+
+def _ended(ending: Ending, test_time: float, unix: float) -> Event:
+    state, reason = ending.state, ending.reason
+    severity = Severity.WARNING if state is RunState.STOPPED else Severity.ALARM
+    data = {"state": state.value, "reason": reason, "who": ending.who}
+    words = f"The run is lost: {reason}." if state is RunState.LOST else reason
+    return Event("run.ended", unix, test_time, words, severity, data)

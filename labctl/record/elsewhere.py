@@ -1,5 +1,6 @@
 """Recorders that are processes of their own, as they speak on the bus: whether one is alive, and what troubles it."""
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -7,6 +8,9 @@ from pydantic import ValidationError
 from labctl.api import Alive, Message, RecorderState
 from labctl.bus.base import Bus
 from labctl.bus.topics import every_liveness, every_process_state
+
+MOST = 1000
+"""Processes that are kept; of others nothing is."""
 
 M = TypeVar("M", bound=Message)
 
@@ -40,14 +44,18 @@ class Elsewhere:
         return next((trouble for name in living if (trouble := self._said[name].trouble)), "")
 
     def _on_liveness(self, topic: str, payload: bytes) -> None:
-        if (said := _read(Alive, payload)) is not None:
+        if (said := _read(Alive, payload)) is not None and _has_room(self._alive, _name(topic)):
             self._alive[_name(topic)] = said.alive
 
     def _on_state(self, topic: str, payload: bytes) -> None:
         if b'"quarantined"' not in payload:
             return  # a daemon's, on a topic of the same form
-        if (said := _read(RecorderState, payload)) is not None:
+        if (said := _read(RecorderState, payload)) is not None and _has_room(self._said, _name(topic)):
             self._said[_name(topic)] = said
+
+
+def _has_room(known: Mapping[str, object], name: str) -> bool:
+    return name in known or len(known) < MOST
 
 
 def _name(topic: str) -> str:

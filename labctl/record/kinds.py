@@ -4,7 +4,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from labctl.bus.codec import Malformed, explain
+from labctl.bus.codec import LAST_INSTANT, Malformed, explain
 from labctl.reading import Event, RunHeader, RunState
 
 _Count = Annotated[int, Field(ge=0, lt=2**53)]
@@ -15,7 +15,7 @@ class _Data(BaseModel):
 
 
 class Gap(_Data):
-    """`gap`: numbers that were burnt by a torn journal and will never come."""
+    """`gap`: numbers that will never come: burnt by a torn journal, before its own, or damaged, up to its own."""
 
     first: _Count
     last: _Count
@@ -66,9 +66,12 @@ def read(model: type[Data], event: Event) -> Data:
 def read_header(event: Event) -> RunHeader:
     """Return what `run.started` says; raises Malformed."""
     try:
-        return _HEADER.validate_python(event.data)
+        header = _HEADER.validate_python(event.data)
     except ValidationError as error:
         raise Malformed(explain(error)) from None
+    if not 0.0 <= header.started_unix_second <= LAST_INSTANT:
+        raise Malformed("started_unix_second: this is no date")
+    return header
 
 
 _HEADER = TypeAdapter(RunHeader)

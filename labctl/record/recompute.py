@@ -2,8 +2,9 @@
 
 import sqlite3
 
-import orjson
+from pydantic import ValidationError
 
+from labctl.record.kinds import StepEnded, StepStarted
 from labctl.record.schema import CYCLE_COLUMNS, SPAN_COLUMNS, STEP_COLUMNS
 
 Table = list[dict[str, object]]
@@ -53,12 +54,15 @@ def recompute(connection: sqlite3.Connection, run_id: int, channel: int) -> tupl
         names,
     )
     for kind, text in events:
-        data = orjson.loads(text)
-        step = steps.setdefault(data["step_count"], _no_step(data["step_count"]))
-        if kind == "step.started":
-            step.update({name: data[name] for name in ("step_id", "name", "verb", "cycle_count")})
+        try:
+            said = (StepStarted if kind == "step.started" else StepEnded).model_validate_json(text)
+        except ValidationError:  # it was put aside when it came
+            continue
+        step = steps.setdefault(said.step_count, _no_step(said.step_count))
+        if isinstance(said, StepStarted):
+            step.update({name: getattr(said, name) for name in ("step_id", "name", "verb", "cycle_count")})
         else:
-            step["end_reason"] = data["reason"]
+            step["end_reason"] = said.reason
     in_order = [step for _, step in sorted(steps.items(), key=lambda item: str(item[0]).zfill(20))]
     return _only(in_order, STEP_COLUMNS), _only(cycles, CYCLE_COLUMNS)
 

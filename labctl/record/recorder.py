@@ -135,7 +135,8 @@ class Recorder:
             await self._bus.retain(self._process.state, state)
 
     async def _wait_in_trouble(self, error: StorageError) -> None:
-        _log.error("%s", error.sentence)
+        if error.sentence != self.trouble:
+            _log.error("%s", error)
         self.trouble = error.sentence
         await self._tell_state()
         await host_sleep(_PAUSE_IN_TROUBLE)

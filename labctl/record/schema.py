@@ -41,24 +41,71 @@ CYCLE_COLUMNS = ("cycle_count", *SPAN_COLUMNS, "coulombic_efficiency", "energy_e
 migrations = Migrations("labctl.record")
 
 
+class DamagedDatabase(StorageError):
+    """A database that is not as it was written; nothing is written into it any more."""
+
+
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a database for writing and bring it up to date; raises StorageError for a file that is none."""
+    """Open a database for writing and bring it up to date.
+
+    Raises:
+        DamagedDatabase: it is damaged, or is no database.
+        StorageError: it cannot be written, or a newer labctl has made it.
+    """
     connection: sqlite3.Connection | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+        _refuse_newer(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         migrations.apply(Database(connection, use_counts_table=False))
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, StorageError) as error:
         if connection is not None:
             connection.close()
-        raise StorageError(
-            f"The database {path} cannot be opened for writing: {error}.",
-            "Check that the file is a labctl database and that its folder may be written.",
-        ) from error
+        if isinstance(error, StorageError):
+            raise
+        raise failure(path, "cannot be opened for writing", error) from error
     return connection
+
+
+def failure(path: Path, what: str, error: sqlite3.Error | OSError) -> StorageError:
+    """Return what is told of an error of SQLite; `what` goes on with "The database labctl.db "."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return DamagedDatabase(
+            f"The database {path} is damaged, or is none: {error}. Nothing is written into it.",
+            f"What is measured stays in the journals. Rescue what can be read: labctl repair {path}",
+        )
+    return StorageError(f"The database {path} {what}: {error}.", _REMEDIES.get(code, _REMEDY))
+
+
+_REMEDY = "Check that the file is a labctl database and that its folder may be written."
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: "Make room on its disk. What is measured stays in the journals until there is some.",
+    sqlite3.SQLITE_BUSY: "Another program holds it: end that. What is measured stays in the journals meanwhile.",
+    sqlite3.SQLITE_READONLY: "Make the file and its folder writable. What is measured stays in the journals meanwhile.",
+}
+
+
+def applied(connection: sqlite3.Connection) -> tuple[set[str], set[str]]:
+    """Return the migrations of this version that a database has not seen, and those that only another one knows."""
+    seen: set[str] = set()
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone():
+        query = "SELECT name FROM _sqlite_migrations WHERE migration_set = ?"
+        seen = {name for (name,) in connection.execute(query, (migrations.name,))}
+    known = {each.name for each in migrations._migrations}  # noqa: SLF001 - it offers no other list
+    return known - seen, seen - known
+
+
+def _refuse_newer(connection: sqlite3.Connection, path: Path) -> None:
+    _, unknown = applied(connection)
+    if unknown:
+        raise StorageError(
+            f"The database {path} is of a newer labctl ({max(unknown)}).",
+            "Install that version; this one does not write it. What is measured stays in the journals.",
+        )
 
 
 @migrations(name="0001_runs_readings_steps_cycles_events")

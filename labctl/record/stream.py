@@ -18,6 +18,11 @@ class Stream:
         self.watermark = watermark
         self._waiting: dict[int, Batch] = {}
 
+    @property
+    def waiting(self) -> int:
+        """Records that wait for earlier ones."""
+        return sum(batch.last - batch.first + 1 for batch in self._waiting.values())
+
     def offer(self, batch: Batch) -> tuple[list[Batch], list[Batch]]:
         """Take a batch; return what was known before, for comparison, and what is new and in order."""
         known: list[Batch] = []
@@ -47,6 +52,6 @@ def _begins_at(batch: Batch) -> int:
             gap = read(Gap, batch.events[0])
         except Malformed:
             return batch.first
-        if gap.first <= gap.last == batch.first - 1:
+        if gap.first <= gap.last and gap.last in (batch.first - 1, batch.first):
             return gap.first
     return batch.first

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import orjson
+
+from labctl.private import write_private
 from tests.laboratory import MosquittoBroker
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
@@ -31,7 +34,8 @@ class Mosquitto(MosquittoBroker):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.bus = f"mqtt://labctl:secret@127.0.0.1:{self.address.port}"
+        self.bus = str(folder / "broker.json")
+        write_private(Path(self.bus), orjson.dumps(self.address.to_json()))
 
 
 def start(*arguments: str) -> subprocess.Popen[bytes]:

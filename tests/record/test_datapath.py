@@ -2,11 +2,16 @@
 
 import asyncio
 import errno
+import json
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
+from random import Random, SystemRandom
 
 import orjson
 import pytest
@@ -15,11 +20,13 @@ from labctl.bus.base import Bus
 from labctl.bus.client import MqttBus
 from labctl.bus.local import LocalBus
 from labctl.bus.topics import Process, Station
+from labctl.clock import host_sleep
 from labctl.engine.journal import Journal
 from labctl.engine.ledger import Counts
 from labctl.engine.position import KIND, Following, Position
 from labctl.errors import StorageError
 from labctl.reading import Event, Reading, Record, RunState
+from labctl.record import datapath
 from labctl.record.datapath import DataPath, Delivery, open_data_path
 from labctl.record.queries import Queries
 from labctl.record.recorder import Recorder
@@ -34,6 +41,8 @@ from tests.laboratory import (
     reading,
     started,
 )
+from tests.record.evidence import assert_whole, stored
+from tests.record.liar import Liar
 
 AnyBroker = IotcoreBroker | MosquittoBroker
 HOST = Process("lab", "pc")
@@ -109,6 +118,27 @@ async def test_a_broker_that_restarts_in_mid_stream_loses_nothing(broker: AnyBro
     assert_stored(tmp_path / "lab.db", run, records)
 
 
+@pytest.mark.parametrize("broker", ["mosquitto"], indirect=True)  # iotcore hangs up on who confirms out of order
+async def test_a_broker_that_lies_loses_doubles_and_reorders_nothing(broker: AnyBroker, tmp_path: Path) -> None:
+    """It confirms what it loses, says some things twice, and others out of their order; watermarks as well as rows."""
+    run, seed = new_run(), SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    records = list(experiment(run, seed=14, rows=60))
+    liar = Liar(broker.address, Random(seed))
+    async with liar.serve() as address, opened(MqttBus(address), tmp_path) as path:
+        delivery = path.begin(run, "A1", simulated=True)
+        delivery._outbox._patience = 0.1
+        for begin in range(0, len(records), 100):
+            fill(delivery, records[begin : begin + 100])
+            await delivery.settled(at_most=100)
+        liar.honest = True
+        assert await delivery.close(patience=20.0)
+        assert delivery._outbox.resends > 0
+    assert min(liar.lost, liar.doubled, liar.reordered) > 0
+    assert_stored(tmp_path / "lab.db", run, records)
+    assert_whole(tmp_path / "lab.db")
+
+
 async def test_one_loop_without_threads_does_the_same(tmp_path: Path) -> None:
     run = new_run()
     records = list(experiment(run, seed=7, rows=200))
@@ -175,21 +205,107 @@ async def test_a_damaged_leftover_does_not_keep_the_others_from_being_delivered(
     assert "cannot be kept: Is a directory" in caplog.text
 
 
-async def test_a_disk_that_refuses_reaches_the_owner_as_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def no_room(_: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("in_thread", [True, False])
+async def test_a_disk_that_refuses_is_told_and_tried_until_it_takes_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_thread: bool
 ) -> None:
-    def no_room(_: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    """fsync raises what a full disk raises: this runs where no disk may be mounted."""
+    monkeypatch.setattr(datapath, "RETRY", 0.01)
+    run, told = new_run(), list[str]()
+    records = list(experiment(run, seed=11))
+    async with opened(LocalBus(), tmp_path, in_thread=in_thread) as path:
+        path.on_disk.append(told.append)
+        delivery = path.begin(run, "A1", simulated=True)
+        fill(delivery, records[:5])
+        await delivery.settled()
+        assert (path.disk_trouble, told) == ("", [])
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", no_room)
+            fill(delivery, records[5:])
+            with pytest.raises(StorageError, match="No space left on device"):
+                await delivery.durable()
+            while len(told) < 3:
+                await host_sleep(0.01)
+            assert "No space left on device" in path.disk_trouble == path.trouble
+            assert delivery.journal.buffered == len(records) - 5
+        assert await delivery.close()
+        assert (path.disk_trouble, told[-1]) == ("", "")
+        assert all(told[:-1])
+    assert_stored(tmp_path / "lab.db", run, records)
+
+
+async def test_a_disk_that_refuses_for_too_long_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datapath, "RETRY", 0.01)
+    monkeypatch.setattr(datapath, "MOST_BUFFERED", 20)
 
     async def measure() -> None:
         async with opened(LocalBus(), tmp_path) as path:
             delivery = path.begin(new_run(), "A1", simulated=True)
             monkeypatch.setattr(os, "fsync", no_room)
-            delivery.record(reading(1))
+            for number in range(30):
+                delivery.record(reading(number))
             await delivery.settled()
 
-    with pytest.raises(StorageError, match="No space left on device"):
+    with pytest.raises(StorageError, match="30 records are in memory only"):
         await measure()
+
+
+def test_a_disk_that_is_really_full_loses_nothing(tmp_path: Path) -> None:
+    """Journals and database are on a tmpfs of 2 MB; both refuse at the same time, and go on when there is room."""
+    command = ["unshare", "-rm", sys.executable, "-m", "tests.record.full_disk", str(tmp_path)]
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "-rm", "true"], check=False).returncode:
+        pytest.skip("nobody may mount a small disk here: unshare -rm is refused")
+    root = Path(__file__).parents[2]
+    said = subprocess.run(command, check=False, capture_output=True, text=True, cwd=root, timeout=100)
+    assert said.returncode == 0, said.stderr
+    seen = json.loads(said.stdout)
+    assert "No space left on device" in seen["trouble"] or "the disk may be full" in seen["trouble"]
+    assert seen["in_memory"] > 0
+    assert (seen["stored"], seen["delivered"], seen["left"]) == (602, True, [])
+    assert seen["told_the_end"]
+
+
+async def test_damage_in_the_middle_of_a_journal_is_a_gap_and_the_rest_is_delivered(tmp_path: Path) -> None:
+    """One bit of a journal that a dead process left, and one of a journal whose owner lives."""
+    dead, alive = new_run(), new_run()
+    journals = tmp_path / "journals"
+    journal = Journal.create(journals, dead, "A1", simulated=True)
+    records: list[Record] = [started(dead), *map(reading, range(2, 40)), ended(40.0)]
+    for record in records:
+        journal.append(record)
+    journal.close()
+    flip(journals / dead / "0" / "000000000001.jsonl", line=20)
+    async with open_data_path(LocalBus(), HOST, journals) as path:  # nobody records yet
+        delivery = path.begin(alive, "A2", simulated=True)
+        fill(delivery, [started(alive), *map(reading, range(2, 40)), ended(40.0)])
+        await delivery.durable()
+        flip(journals / alive / "0" / "000000000001.jsonl", line=30)
+        writer = Writer(tmp_path / "lab.db")
+        recorder = Recorder(path._bus, writer, Process("lab", "recorder"))
+        recording = asyncio.create_task(recorder.serve())
+        async with asyncio.timeout(20):
+            assert await delivery.close()
+            [left] = path.recover()
+            assert await left.close()
+        recording.cancel()
+        await asyncio.wait([recording])
+        writer.close()
+    assert_whole(tmp_path / "lab.db")
+    found = stored(tmp_path / "lab.db")
+    assert len(found[dead]) == len(found[alive]) == 40
+    for run, number in ((dead, 20), (alive, 30)):
+        assert orjson.loads(found[run][number])["data"] == {"first": number, "last": number}
+    assert len(list(journals.glob("*.damaged"))) == 2
+
+
+def flip(path: Path, line: int) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[line] = lines[line][:20] + bytes([lines[line][20] ^ 1]) + lines[line][21:]
+    path.write_bytes(b"".join(lines))
 
 
 async def test_an_error_of_the_block_comes_out_as_itself(tmp_path: Path) -> None:
@@ -267,34 +383,40 @@ def position(path: tuple[int, ...], following: Following | None) -> Event:
     return Event(KIND, EPOCH, 0.0, "", data=asdict(where))
 
 
-async def test_a_run_whose_program_may_go_on_is_offered_and_resumed_or_lost(tmp_path: Path) -> None:
-    """Four processes died: one in a step of the host, one before any; of the other two one is gone on with."""
+async def test_a_run_that_may_go_on_is_offered_and_resumed_or_lost(tmp_path: Path) -> None:
+    """Five processes died: two in a program, one in a step of the host, one while it stopped, one before anything."""
     following = Following("token", 1, 0.0, EPOCH, 1, Counts())
-    runs = {name: new_run() for name in ("resumed", "lost", "host", "bare")}
+    runs = {name: new_run() for name in ("resumed", "lost", "host", "stopping", "bare")}
     for name, run in runs.items():
         journal = Journal.create(tmp_path / "journals", run, "A4", simulated=True)
         journal.append(started(run))
         if name != "bare":
             journal.append(position((0,), following))
-        if name == "host":
+        if name in ("host", "stopping"):
             journal.append(position((1,), None))
+        if name == "stopping":
+            journal.append(Event("run.stopping", EPOCH, 0.0, "Stopped by ana.", data={"who": "ana"}))
         journal.append(reading(2))
         journal.close()
     async with opened(LocalBus(), tmp_path) as path:
         deliveries, interrupted = path.take_over()
-        assert {delivery.run for delivery in deliveries} == {runs["host"], runs["bare"]}
+        assert {delivery.run for delivery in deliveries} == {runs["stopping"], runs["bare"]}
         found = {each.run: each for each in interrupted}
-        assert found.keys() == {runs["resumed"], runs["lost"]}
+        assert found.keys() == {runs["resumed"], runs["lost"], runs["host"]}
         resumed = found[runs["resumed"]]
         assert resumed.position.following is not None
         assert resumed.position.following.records == 1
-        lost = path.lose(found[runs["lost"]])
+        assert found[runs["host"]].position.hosted is not None
+        lost = [path.lose(found[runs[name]]) for name in ("lost", "host")]
         delivery = path.resume(resumed)
         fill(delivery, [reading(3), ended(4.0)])
-        for each in (*deliveries, lost, delivery):
+        for each in (*deliveries, *lost, delivery):
             assert await each.close()
     with Queries(tmp_path / "lab.db") as queries:
         states = {name: queries.run(run).state for name, run in runs.items()}
-        assert states == {"resumed": "completed", "lost": "lost", "host": "lost", "bare": "lost"}
+        stopped = "stopped"
+        assert states == {
+            "resumed": "completed", "lost": "lost", "host": "lost", "stopping": stopped, "bare": "lost"
+        }  # fmt: skip
         assert len(queries.readings(queries.run(runs["resumed"]).id)) == 2
     assert list((tmp_path / "journals").iterdir()) == []

@@ -55,9 +55,16 @@ def test_a_gap_stands_for_the_numbers_that_were_burnt() -> None:
     assert stream.watermark == 9
 
 
+def test_a_gap_may_be_the_last_of_the_numbers_that_it_names() -> None:
+    stream = Stream(4)
+    [part] = stream.offer(gap(5, 9, at=9))[1]
+    assert (part.first, part.last) == (9, 9)
+    assert stream.watermark == 9
+
+
 def test_a_gap_that_does_not_fit_its_own_number_is_no_bridge() -> None:
     stream = Stream(4)
-    for wrong in (gap(5, 9, at=9), gap(5, 7, at=9), gap(9, 8, at=9)):
+    for wrong in (gap(5, 10, at=9), gap(5, 7, at=9), gap(9, 8, at=9)):
         stream.offer(wrong)
     malformed = Batch(RUN, 0, 9, [], [Event("gap", 0.0, 0.0, "", data={"first": "x"})])
     stream.offer(malformed)

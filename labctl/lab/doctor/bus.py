@@ -11,16 +11,19 @@ from labctl import __version__
 from labctl.api import LabState
 from labctl.bus.address import Address
 from labctl.bus.client import MqttBus
-from labctl.bus.topics import Process, every_process_state
-from labctl.clock import host_monotonic, host_sleep
+from labctl.bus.tls import expiry
+from labctl.bus.topics import echo, every_process_state
+from labctl.clock import host_monotonic, host_sleep, host_unix
 from labctl.config import Config
-from labctl.errors import StorageError
+from labctl.errors import LabctlError, StorageError
 from labctl.filelock import is_locked
 from labctl.lab.doctor.check import Check, error, fine, warning
 from labctl.lab.locks import daemon_lock
 
 PATIENCE = 5.0
 """Seconds that a broker has for a connection and a round trip."""
+FEWEST_DAYS = 60.0
+"""Days that a certificate should still be good for; `labctl site init` renews one that is not."""
 RETAINED_PATIENCE = 0.5
 """Seconds after a round trip within which a retained state of a daemon has come."""
 
@@ -34,7 +37,7 @@ async def bus(config: Config) -> list[Check]:
     """Connect, send a message to ourselves, and listen for daemons."""
     folder = config.storage.folder
     owned = daemon_runs(folder)
-    embedded = config.bus.broker == "embedded"
+    embedded = config.bus.embedded
     file = folder / "run" / "broker" / "broker.json"
     if embedded and not owned:
         return [
@@ -42,15 +45,15 @@ async def bus(config: Config) -> list[Check]:
             warning("daemon", "none is running", "labctl daemon, or systemctl start labctl"),
         ]
     try:
-        address = Address.read(file) if embedded else Address.parse(config.bus.broker)
-    except StorageError as refusal:
+        address = Address.read(file) if embedded else Address.of(config.bus, config.folder)
+        client = MqttBus(address)
+    except LabctlError as refusal:
         return [error("broker", refusal.sentence, refusal.remedy)]
-    return await _ask(address, config.lab.site, str(file) if embedded else "[bus] in config.toml", owned=owned)
+    return await _ask(client, address, config.lab.site, str(file) if embedded else "[bus] in config.toml", owned=owned)
 
 
-async def _ask(address: Address, site: str, where: str, *, owned: bool) -> list[Check]:
-    mine = Process(site, f"doctor-{uuid.uuid4().hex[:8]}")
-    client = MqttBus(address)
+async def _ask(client: MqttBus, address: Address, site: str, where: str, *, owned: bool) -> list[Check]:
+    mine = echo(site, address.username or "anybody", uuid.uuid4().hex[:8])
     back = asyncio.Event()
     daemons: dict[str, LabState] = {}
 
@@ -62,11 +65,11 @@ async def _ask(address: Address, site: str, where: str, *, owned: bool) -> list[
     serving = asyncio.create_task(client.serve(), name="bus")
     try:
         await client.subscribe(every_process_state(site), hear)
-        await client.subscribe(mine.reply("self"), lambda topic, payload: back.set())
+        await client.subscribe(mine, lambda topic, payload: back.set())
         async with asyncio.timeout(PATIENCE):
             await client.connected()
             begin = host_monotonic()
-            await client.publish(mine.reply("self"), b"{}")
+            await client.publish(mine, b"{}")
             await back.wait()
         took = host_monotonic() - begin
         await _retained(daemons)
@@ -76,7 +79,24 @@ async def _ask(address: Address, site: str, where: str, *, owned: bool) -> list[
     finally:
         serving.cancel()
         await asyncio.wait([serving])
-    return [fine("broker", f"{address} carries a message back in {took * 1e3:.1f} ms"), *_daemons(daemons, owned=owned)]
+    said = [fine("broker", f"{address} carries a message back in {took * 1e3:.1f} ms")]
+    return said + await asyncio.to_thread(_certificate, address) + _daemons(daemons, owned=owned)
+
+
+def _certificate(address: Address) -> list[Check]:
+    """Say how long the broker's certificate is good; nobody gets in on the day after."""
+    try:
+        until = expiry(address, PATIENCE)
+    except OSError as failure:
+        return [warning("certificate", f"{address} did not show its own again: {failure}", "Run the doctor again.")]
+    if until is None:
+        return []
+    days = (until - host_unix()) / 86400.0
+    found = f"that of {address} is good for {days:.0f} days"
+    if days < FEWEST_DAYS:
+        remedy = "On its machine: labctl site init with the same folder, then systemctl reload mosquitto."
+        return [warning("certificate", found, remedy)]
+    return [fine("certificate", found)]
 
 
 async def _retained(daemons: dict[str, LabState]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from labctl.lab.doctor.bus import bus
 from labctl.lab.doctor.check import Tell
+from labctl.lab.doctor.guard import guard
 from labctl.lab.doctor.installation import configuration, installation
 from labctl.lab.doctor.instruments import Asking, instruments
 from labctl.lab.doctor.machine import disk, permissions, terminal, time
@@ -12,11 +13,12 @@ from labctl.lab.doctor.storage import storage
 from labctl.settings import StorageConfig
 
 
-async def examine(config_path: Path, tell: Tell, asking: Asking) -> None:
+async def examine(config_path: Path, tell: Tell, asking: Asking, *, thorough: bool = False) -> None:
     """Examine everything and tell each finding as soon as it is known; without a configuration, what there is.
 
     Args:
         asking: told the name of each instrument before it is asked, which may take a while.
+        thorough: whether the whole database is checked, however long that takes.
     """
     for check in installation():
         tell(check)
@@ -31,8 +33,10 @@ async def examine(config_path: Path, tell: Tell, asking: Asking) -> None:
     if config is not None:
         for check in await bus(config):
             tell(check)
+        for check in guard(config):
+            tell(check)
         for check in await instruments(config, config_path, asking):
             tell(check)
-    for check in await asyncio.to_thread(lambda: list(storage(kept.database))):
+    for check in await asyncio.to_thread(lambda: list(storage(kept.database, thorough=thorough))):
         tell(check)
     tell(terminal())

@@ -39,9 +39,12 @@ def permissions(config: Config | None, config_path: Path, data: Path) -> Iterato
     for address in addresses:
         yield _device(Path(address))
     secret = [*data.glob("run/broker*/broker.json")]
-    if config is not None and "@" in config.bus.broker:
-        secret.append(config_path)
+    if config is not None:
+        secret += config.bus.secret_files(config_path.parent)
     for file in secret:
+        if not file.exists():
+            yield error("permissions", f"there is no {file}", "Correct [bus] in config.toml, or put the file there.")
+            continue
         mode = stat.S_IMODE(file.stat().st_mode)
         if mode & 0o077:
             yield error("permissions", f"{file} holds a password and has mode {mode:04o}", f"chmod 600 {file}")
