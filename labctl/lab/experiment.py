@@ -18,6 +18,7 @@ from labctl.engine.run import Outcome, Run
 from labctl.errors import LabctlError, first_of
 from labctl.lab.announce import announcing, state_of
 from labctl.lab.assemble import Assembly
+from labctl.lab.consent import consented
 from labctl.lab.laboratory import Pace, in_lab_time, open_laboratory
 from labctl.lab.recording import Sink, begin, header, journals_of, of_plan, open_bus, process_of
 from labctl.plan import Plan
@@ -39,6 +40,8 @@ class Experiment:
     pace: Pace
     database: Path
     operator: Operator
+    consent: str = ""
+    """To a run that only software protects."""
 
 
 @dataclass(slots=True)
@@ -79,6 +82,7 @@ async def conduct(experiment: Experiment, started: Callable[[Running], None]) ->
         async with _data(experiment) as (path, bus, where):
             running = _begin(experiment, assembly, clock, path, where)
             await running.delivery.durable()  # whatever happens from here on, the run is known
+            path.on_disk.append(running.run.heed_disk)
             started(running)
             topic = Station(process_of(config), station).state
             try:
@@ -141,5 +145,7 @@ def _begin(experiment: Experiment, assembly: Assembly, clock: LabClock, path: Da
     watch = header(experiment.config, experiment.station, assembly, clock, run=run_id, operator=operator, seed=seed)
     about = of_plan(watch, experiment.plan)
     begin(sink, about)
+    if experiment.consent:
+        sink(consented(experiment.consent, operator, clock))
     run = Run(experiment.plan, assembly.station, experiment.operator, sink)
     return Running(about, run, assembly, clock, delivery, experiment.database, bus)

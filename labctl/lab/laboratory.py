@@ -44,6 +44,7 @@ async def open_laboratory(
         RefusedForSafety: another process has the station, or its real time would be hurried.
     """
     clock: LabClock
+    newborn = pace.in_memory
     async with AsyncExitStack() as stack:
         if pace.in_memory:
             clock = VirtualClock(host_unix())
@@ -53,6 +54,7 @@ async def open_laboratory(
             stack.callback(hold(station_lock(folder, station), f"Station {station}").release)
             shared = pool or Pool(config, config_path, pace.seed)
             served = await stack.enter_async_context(shared.served(station))
+            newborn = served.newborn
             controller = await stack.enter_async_context(controlling(served))
             clock = VirtualClock(host_unix(), pace.speed)
             clock.followers.append(controller.follow)
@@ -68,6 +70,7 @@ async def open_laboratory(
             clock = RealClock()
             make = wired_links(station, clock, {}, simulated_addresses(config.storage.folder))
         assembly = assemble(config, station, clock, make)
+        assembly.newborn = newborn
         stack.push_async_callback(assembly.close)
         yield assembly, clock
 

@@ -4,15 +4,23 @@ from pathlib import Path
 
 from labctl.filelock import FileLock, make_folder
 
+GUARDING = "guard"
+"""What the daemon's lock says while a guard holds it."""
+
 
 def daemon_lock(folder: Path) -> Path:
-    """Return the lock that a living daemon holds; it says its process id."""
+    """Return the lock that a living daemon holds, and a guard in its place; it says a daemon's process id."""
     return folder / "run" / "daemon.lock"
 
 
 def station_lock(folder: Path, station: str) -> Path:
     """Return the lock of whoever speaks to a station's instruments."""
     return folder / "run" / f"station-{station}.lock"
+
+
+def guard_lock(folder: Path) -> Path:
+    """Return the lock of the guard that watches over the daemon of a data folder."""
+    return folder / "run" / "guard.lock"
 
 
 def hold(path: Path, what: str) -> FileLock:

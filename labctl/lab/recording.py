@@ -15,6 +15,7 @@ from labctl.bus.client import MqttBus
 from labctl.bus.topics import Process
 from labctl.clock import LabClock, VirtualClock
 from labctl.config import Config
+from labctl.errors import RefusedForSafety
 from labctl.filelock import make_folder
 from labctl.lab.assemble import Assembly
 from labctl.plan import Plan
@@ -42,8 +43,14 @@ async def open_bus(config: Config, process: Process, folder: Path) -> AsyncItera
     Args:
         folder: of the embedded broker, whose port and credentials belong to it.
     """
-    if config.bus.broker != "embedded":
-        yield MqttBus(Address.parse(config.bus.broker), process.alive), config.bus.broker.rpartition("@")[2]
+    if not config.bus.embedded:
+        address = Address.of(config.bus, config.folder)
+        if address.role not in (None, "admin"):
+            raise RefusedForSafety(
+                f"At {address} {address.username} is {address.role}, and may not say what is measured.",
+                "A daemon or a run needs the credentials of a daemon: labctl site init writes users/daemon.json.",
+            )
+        yield MqttBus(address, process.alive), str(address)
         return
     make_folder(folder)
     broker = Broker(folder)

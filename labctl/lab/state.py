@@ -4,9 +4,14 @@ from labctl.api import InstrumentState, RunStatus, StepLine, Value, Word
 from labctl.clock import LabClock
 from labctl.config import Config
 from labctl.engine.board import ANGLE, BATH, CELL_TEMPERATURE, FORCE_GAUGE, TORQUE
+from labctl.engine.outline import Line
 from labctl.engine.run import Run
 from labctl.lab.assemble import Assembly
 from labctl.plan import Bound, ConstantCurrent, ConstantVoltage, Limits, Pressure, Prompt, Side, Tare, Temperature
+
+MOST_LINES = 500
+"""Of a plan, around the present one: a state is one message, and a plan may have twenty thousand steps."""
+LONGEST_LINE = 200
 
 COULOMB_PER_AH = 3600.0
 MILLIAMPERE_HOUR_PER_GRAM = 3600.0
@@ -85,8 +90,18 @@ def run_status(run: Run, run_id: str, operator: str, started: float) -> RunStatu
         fraction=min(1.0, progress.test_time / whole) if whole > 0.0 else 0.0,
         capacity_ah=charge / COULOMB_PER_AH,
         specific_mah_per_gram=charge / mass / MILLIAMPERE_HOUR_PER_GRAM if mass else None,
-        plan=tuple(StepLine(id=line.id, depth=line.depth, text=line.text, state=line.state) for line in run.outline()),
+        plan=tuple(
+            StepLine(id=line.id, depth=line.depth, text=line.text[:LONGEST_LINE], state=line.state)
+            for line in _near(run.outline())
+        ),
     )
+
+
+def _near(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """Return the lines around the present one, as many as fit into a message."""
+    now = next((index for index, line in enumerate(lines) if line.state == "now"), 0)
+    first = max(0, min(now - MOST_LINES // 2, len(lines) - MOST_LINES))
+    return lines[first : first + MOST_LINES]
 
 
 def limits_of(run: Run) -> Limits:
