@@ -16,6 +16,9 @@ STALE = 10.0
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=2000)]
 FileText = Annotated[str, Field(max_length=500_000)]
+Unix = Annotated[float, Field(ge=0.0, le=253_402_300_799.0)]
+"""Unix time that can be written as a date."""
+Inputs = Annotated[dict[Name, Text], Field(max_length=200)]
 
 
 class Message(BaseModel):
@@ -42,10 +45,12 @@ class Start(Message):
     protocol: FileText
     cell_file: Name | None = None
     cell: FileText | None = None
-    inputs: dict[str, str] = {}
+    inputs: Inputs = {}
     continue_run: Name | None = None
     """Run whose cycle numbers go on."""
     campaign: Name | None = None
+    consent: Text = ""
+    """Who takes it upon themselves, and why, that only software protects the cell; where it does so."""
 
 
 class Unqueue(Message):
@@ -75,7 +80,7 @@ class Change(Message):
 
     do: Literal["change"] = "change"
     target: Name
-    inputs: Annotated[dict[str, str], Field(min_length=1)]
+    inputs: Annotated[Inputs, Field(min_length=1)]
 
 
 class Answer(Message):
@@ -109,7 +114,7 @@ class Check(Message):
     protocol: FileText
     cell_file: Name | None = None
     cell: FileText | None = None
-    inputs: dict[str, str] = {}
+    inputs: Inputs = {}
 
 
 class History(Message):
@@ -164,9 +169,6 @@ Action = Annotated[
     | Runs,
     Field(discriminator="do"),
 ]
-
-READ_ONLY = frozenset({"check", "history", "cycles", "events", "runs"})
-"""Actions that move nothing: a viewer may ask for them, and they are answered however old they are."""
 
 
 class Request(Message):
@@ -374,7 +376,7 @@ class Alarm(State):
     """
 
     id: str
-    since_unix_second: float
+    since_unix_second: Unix
     station: str
     quantity: str
     sentence: str
@@ -384,6 +386,19 @@ class Alarm(State):
     action: str
     acknowledged_by: str | None = None
     acknowledged_reason: str = ""
+
+
+AlertChange = Literal["raised", "cleared", "acknowledged"]
+"""What happened to an alarm; cleared: its cause has gone."""
+
+
+class Alert(State):
+    """Said once on a station's own topic, when something has happened to one of its alarms."""
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    change: AlertChange
+    said_unix_second: Unix
+    alarm: Alarm
 
 
 class Asked(State):
@@ -419,7 +434,7 @@ class RunStatus(State):
     title: str
     cell: str
     operator: str
-    started_unix_second: float
+    started_unix_second: Unix
     step: int
     steps: int
     step_name: str
@@ -444,7 +459,7 @@ class Queued(State):
     protocol: str
     cell: str
     operator: str
-    queued_unix_second: float
+    queued_unix_second: Unix
 
 
 class InstrumentState(State):
@@ -467,8 +482,8 @@ class StationState(State):
     simulated: bool
     speed: float | None = None
     """Lab seconds in a host second that are aimed at; None as fast as can be. 1 with real instruments."""
-    said_unix_second: float
-    lab_unix_second: float
+    said_unix_second: Unix
+    lab_unix_second: Unix
     values: dict[str, Value] = {}
     """By BDF machine name: "voltage_volt", "negative_pressure_pa", ..."""
     run: RunStatus | None = None
@@ -486,6 +501,7 @@ class LabState(State):
         recorder: empty while rows are being stored, else why not.
         backlog: records that await their database.
         disk_days: until the disk is full at the present rate; None: not foreseeable.
+        alerts: empty while alerts reach people, else why not.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -494,14 +510,15 @@ class LabState(State):
     version: str
     pid: int
     stations: tuple[str, ...]
-    started_unix_second: float
-    said_unix_second: float
+    started_unix_second: Unix
+    said_unix_second: Unix
     recorder: str = ""
     backlog: int = 0
     rows_per_second: float = 0.0
     disk_free_byte: int = 0
     disk_days: float | None = None
     estop: bool = False
+    alerts: str = ""
 
 
 class RecorderState(State):

@@ -146,8 +146,13 @@ def _facts(record: logging.LogRecord) -> dict[str, Fact]:
 
 
 def _clean(text: str) -> str:
-    """Hide credentials in addresses and assignments, and write control characters as escapes."""
-    return literal(_IN_WORDS.sub(rf"\1{HIDDEN}", _IN_URLS.sub(rf"\1:{HIDDEN}@", text)))
+    """Hide credentials, and write control characters as escapes."""
+    return literal(without_secrets(text))
+
+
+def without_secrets(text: str) -> str:
+    """Return a text in which credentials in addresses and assignments are hidden."""
+    return _IN_WORDS.sub(rf"\1{HIDDEN}", _IN_URLS.sub(rf"\1:{HIDDEN}@", text))
 
 
 def _value(value: Fact) -> str:

@@ -6,7 +6,6 @@ the recorder's watermark do not ask it to.
 
 import asyncio
 import logging
-import os
 import secrets
 import socket
 from pathlib import Path
@@ -18,6 +17,7 @@ from labctl.bus.address import Address
 from labctl.bus.codec import PAYLOAD_LIMIT
 from labctl.clock import host_sleep, host_sleep_blocking
 from labctl.errors import StorageError
+from labctl.private import write_private
 
 _log = logging.getLogger(__name__)
 
@@ -124,13 +124,13 @@ class Broker:
         text = _CONFIGURATION.format(
             host=HOST, port=port, payload=PAYLOAD_LIMIT + _OVERHEAD, username="labctl", password=self._password
         )
-        _write_private(configuration, text.encode())
+        write_private(configuration, text.encode())
         broker = iotcore.Broker(config_path=str(configuration))
         if self._broker is not None:
             self._broker.stop()
         broker.start()
         self._broker, self._port, self._port_is_fixed = broker, port, True
-        _write_private(self.runtime_file, orjson.dumps(address.to_json()))
+        write_private(self.runtime_file, orjson.dumps(address.to_json()))
         return address
 
 
@@ -139,12 +139,3 @@ def _free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Write a file that nobody but this user can read, not even while it is being written."""
-    draft = path.with_suffix(path.suffix + ".new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-    draft.replace(path)

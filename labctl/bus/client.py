@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -11,10 +12,17 @@ import aiomqtt
 from labctl.bus.address import Address
 from labctl.bus.base import BusDown, Receive
 from labctl.bus.codec import encode_state
+from labctl.bus.tls import context
 from labctl.bus.topics import matches
 from labctl.clock import host_sleep
+from labctl.logs import Log
+
+_log = Log(__name__)
 
 T = TypeVar("T")
+
+_MOST_TOPICS = 10_000
+"""Topics whose receivers are remembered."""
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
@@ -37,6 +45,7 @@ class MqttBus:
         self.session = 0
         self.trouble = f"{address} has not answered yet."
         self._address = address
+        self._tls = context(address)
         self._alive = alive
         self._client: aiomqtt.Client | None = None
         self._up = asyncio.Event()
@@ -55,13 +64,21 @@ class MqttBus:
             except aiomqtt.MqttError as error:
                 if _is_cancelled():  # aiomqtt says this instead where the broker does not take leave in time
                     raise asyncio.CancelledError from None
-                self.trouble = f"{self._address} does not answer: {error}."
+                self.trouble = self._why_not(error)
             finally:
                 self._client = None
                 self._up.clear()
                 self._give_up_publishing()
             pause = _FIRST_PAUSE if self.session != before else min(2 * pause, _LONGEST_PAUSE)
             await host_sleep(pause)
+
+    def _why_not(self, error: aiomqtt.MqttError) -> str:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            return f"{self._address} does not answer: {error}."
+        return f"{self._address} is not trusted, and nothing was said to it: {cause.verify_message}."
 
     async def connected(self) -> int:
         """Wait until there is a connection and return its session."""
@@ -144,6 +161,7 @@ class MqttBus:
             self._address.port,
             username=self._address.username,
             password=self._address.password,
+            tls_context=self._tls,
             will=will,
             timeout=_PATIENCE,
             keepalive=10,
@@ -164,9 +182,14 @@ class MqttBus:
         receivers = self._receivers.get(topic)
         if receivers is None:  # found once for each topic: hundreds of runs subscribe, each to its own watermarks
             receivers = [receive for pattern, receive in self._subscriptions if matches(pattern, topic)]
+            if len(self._receivers) >= _MOST_TOPICS:
+                self._receivers.clear()
             self._receivers[topic] = receivers
         for receive in receivers:
-            receive(topic, payload)
+            try:
+                receive(topic, payload)
+            except Exception as error:  # noqa: BLE001 - no message may end the connection of everybody else
+                _log.bug("bus.receiver", "a message was dropped: the program itself failed on it", error, topic=topic)
 
     async def _say_goodbye(self, client: aiomqtt.Client) -> None:
         """Say what the will would have said, which an orderly end does not send; do not wait for a hung broker."""

@@ -96,6 +96,10 @@ def _head(run: str, channel: int, first: int, count: int, *, simulated: bool) ->
 
 # -- in --------------------------------------------------------------------------------------------------------------
 
+LAST_INSTANT = 253_402_300_799.0
+"""Unix time of the end of the year 9999; what is later cannot be written as a date."""
+
+Unix = Annotated[float, Field(ge=0.0, le=LAST_INSTANT)]
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Number = Annotated[int, Field(ge=1, lt=2**53)]
 
@@ -119,7 +123,7 @@ class _Event(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
     kind: Annotated[str, Field(min_length=1)]
-    unix_time_second: FiniteFloat
+    unix_time_second: Unix
     test_time_second: FiniteFloat
     message: str
     severity: Annotated[Severity, Field(strict=False)]
@@ -154,6 +158,7 @@ def decode_events(payload: bytes) -> Batch:
     events = [
         Event(e.kind, e.unix_time_second, e.test_time_second, e.message, e.severity, e.data) for e in message.events
     ]
+    _check_depth(events)
     return Batch(message.run, message.channel, message.first, [], events)
 
 
@@ -182,6 +187,14 @@ def explain(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "message"
     return f"{where}: {first['msg']}"
+
+
+def _check_depth(events: list[Event]) -> None:
+    """Refuse what can be read and could not be written again: orjson reads deeper than it writes."""
+    try:
+        orjson.dumps(events)
+    except orjson.JSONEncodeError:
+        raise Malformed("the data of an event are nested too deeply") from None
 
 
 def _check_count(first: int, last: int, count: int) -> None:

@@ -1,6 +1,7 @@
 """Moves a journal to the bus: batches in order, from the committed watermark on, again whenever one may be lost."""
 
 import asyncio
+import logging
 from contextlib import suppress
 from itertools import groupby
 from typing import Protocol
@@ -9,6 +10,9 @@ from labctl.bus.base import Bus, BusDown
 from labctl.bus.codec import Malformed, decode_watermark, encode_events, encode_readings
 from labctl.bus.topics import Station, every_watermark
 from labctl.clock import host_monotonic, host_sleep
+from labctl.errors import StorageError
+
+_log = logging.getLogger(__name__)
 
 BATCH = 50
 """Records in a message."""
@@ -89,7 +93,12 @@ class Outbox:
                 self.resends += 1
                 self._begin_again()
             room = min(WINDOW - (self._sent - self.committed), self._source.durable - self._sent)
-            entries = self._source.read(self._sent, min(BATCH, room)) if room > 0 else []
+            try:
+                entries = self._source.read(self._sent, min(BATCH, room)) if room > 0 else []
+            except StorageError as error:  # what cannot be read now keeps no other run from being delivered
+                _log.error("%s", error.sentence)
+                await host_sleep(self._patience)
+                continue
             if not entries:
                 await self._wait_for_news()
                 continue

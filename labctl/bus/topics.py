@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from labctl.errors import StorageError
+from labctl.roles import Role
 
 ROOT = "labctl"
 
@@ -30,12 +31,17 @@ class Process:
 
     @property
     def commands(self) -> str:
-        """Requests to this daemon."""
-        return f"{ROOT}/{self.site}/{self.name}/command"
+        """Pattern of all requests to this daemon."""
+        return f"{ROOT}/{self.site}/{self.name}/command/+/+"
 
-    def reply(self, client: str) -> str:
-        """Replies of this daemon to one client."""
-        return f"{ROOT}/{self.site}/{self.name}/reply/{client}"
+    def command(self, role: Role, user: str) -> str:
+        """Requests to this daemon by one user; the broker lets nobody else publish there, nor in a higher role."""
+        _check("user", user)
+        return f"{ROOT}/{self.site}/{self.name}/command/{role}/{user}"
+
+    def reply(self, user: str, client: str) -> str:
+        """Replies of this daemon to one client of a user."""
+        return f"{ROOT}/{self.site}/{self.name}/reply/{user}/{client}"
 
     def watermark(self, run: str) -> str:
         """Watermarks that this recorder has committed for a run."""
@@ -65,6 +71,11 @@ class Station:
     def events(self) -> str:
         """Batches of events."""
         return f"{self._base}/events"
+
+    @property
+    def alerts(self) -> str:
+        """What happens to the station's alarms, each said once."""
+        return f"{self._base}/alerts"
 
     @property
     def state(self) -> str:
@@ -97,9 +108,23 @@ def every_liveness(site: str) -> str:
     return f"{ROOT}/{site}/+/alive"
 
 
-def every_reply(site: str, client: str) -> str:
-    """Return the pattern of all replies to one client, whichever daemon gives them."""
-    return f"{ROOT}/{site}/+/reply/{client}"
+def every_reply(site: str, user: str, client: str) -> str:
+    """Return the pattern of all replies to one client of a user, whichever daemon gives them."""
+    _check("user", user)
+    return f"{ROOT}/{site}/+/reply/{user}/{client}"
+
+
+def echo(site: str, user: str, token: str) -> str:
+    """Return a topic on which a user hears what it says itself: whether the broker carries a message back."""
+    return f"{ROOT}/{site}/echo/{user}/{token}"
+
+
+def sender(topic: str) -> tuple[Role, str] | None:
+    """Return the role and the user that the topic of a request stands for; None where it is none."""
+    match topic.split("/"):
+        case [*_, "command", ("viewer" | "operator" | "admin") as role, user] if user:
+            return role, user
+    return None
 
 
 def every_watermark(site: str, run: str) -> str:

@@ -26,6 +26,8 @@ from labctl.bus.codec import explain
 from labctl.client.requests import START_IT, NoDaemon, Requests
 from labctl.client.view import View
 from labctl.errors import CommandRefused, Finding, LabctlError, Place, ProtocolError
+from labctl.roles import Role
+from labctl.textfile import Unreadable, read_text
 
 PATIENCE = 10.0
 """Host seconds in which a reply must come."""
@@ -50,12 +52,13 @@ class Lab(View):
     Args:
         bus: that somebody serves.
         user: in whose name commands are given; None is who is logged in.
+        role: of that user at the broker; one without users lets everybody do everything.
     """
 
-    def __init__(self, bus: Bus, site: str, *, user: str | None = None) -> None:
+    def __init__(self, bus: Bus, site: str, *, user: str | None = None, role: Role = "admin") -> None:
         super().__init__(bus, site)
         self.user = user or getuser()
-        self._requests = Requests(bus, site, self._refuse)
+        self._requests = Requests(bus, site, self.user, role, self._refuse)
 
     async def subscribe(self) -> None:
         """Begin to listen; what is retained arrives at once."""
@@ -78,12 +81,17 @@ class Lab(View):
         inputs: Mapping[str, str] | None = None,
         continue_run: str | None = None,
         campaign: str | None = None,
+        consent: str = "",
         reason: str = "",
     ) -> Started:
-        """Queue a protocol at a station, or at the first free one that can run it; its files are read here."""
+        """Queue a protocol at a station, or at the first free one that can run it; its files are read here.
+
+        Args:
+            consent: who takes it upon themselves, and why, that only software protects the cell; needed where so.
+        """
         host, plain = self._only_host() if station is None else self._route(station)
         action = {"do": "start", **_files(file, cell), "inputs": dict(inputs or {}), "campaign": campaign}
-        named = {"station": None if station is None else plain, "continue_run": continue_run}
+        named = {"station": None if station is None else plain, "continue_run": continue_run, "consent": consent}
         return await self._ask(host, {**action, **named}, Started, reason)
 
     async def unqueue(self, run: str, reason: str = "") -> None:
@@ -199,7 +207,7 @@ class Lab(View):
     ) -> dict[str, Any]:
         try:
             checked = _ACTION.validate_python(action)
-            return await self._requests.ask(host, checked, self.user, reason, patience)
+            return await self._requests.ask(host, checked, reason, patience)
         except ValidationError as error:
             raise CommandRefused(
                 f"This {action['do']} cannot be sent: {explain(error)}.", "Correct it and try again.", 2
@@ -283,9 +291,7 @@ def _files(file: Path, cell: Path | None) -> dict[str, object]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
-    except OSError as error:
-        reason, remedy = f"this file cannot be read: {error.strerror or error}", "Check the path and its permissions."
-    except UnicodeDecodeError:
-        reason, remedy = "this file is not UTF-8", "Save it as UTF-8."
-    raise ProtocolError((Finding("file", Place(str(path), 1, 1), reason, remedy),))
+        return read_text(path)
+    except Unreadable as error:
+        place = Place(str(path), error.line, 1)
+        raise ProtocolError((Finding("file", place, error.reason, error.remedy),)) from None

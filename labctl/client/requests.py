@@ -7,12 +7,13 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
-from labctl.api import READ_ONLY, STALE, Action, Reply, Request
+from labctl.api import STALE, Action, Reply, Request
 from labctl.bus.base import Bus, BusDown
 from labctl.bus.codec import PAYLOAD_LIMIT
 from labctl.bus.topics import Process, every_reply
 from labctl.clock import host_monotonic, host_sleep, host_unix
 from labctl.errors import CommandRefused, LabctlError
+from labctl.roles import READ_ONLY, Role
 
 _GLANCE = 0.05
 """Seconds between two looks whether the connection is a new one, in which the request must be said again."""
@@ -33,11 +34,14 @@ class Requests:
     """Requests of one client; a reply that nobody waits for is dropped.
 
     Args:
+        user: in whose name it asks, and `role` what that user is; a broker with users lets no other name through.
         refuse: called for every message on the client's reply topic that is no reply.
     """
 
-    def __init__(self, bus: Bus, site: str, refuse: Callable[[], None]) -> None:
+    def __init__(self, bus: Bus, site: str, user: str, role: Role, refuse: Callable[[], None]) -> None:
         self._bus = bus
+        self._user = user
+        self._role = role
         self._refuse = refuse
         self._site = site
         self._client = uuid4().hex
@@ -45,13 +49,13 @@ class Requests:
 
     async def subscribe(self) -> None:
         """Begin to listen for replies."""
-        await self._bus.subscribe(every_reply(self._site, self._client), self._on_reply)
+        await self._bus.subscribe(every_reply(self._site, self._user, self._client), self._on_reply)
 
     async def unsubscribe(self) -> None:
         """Listen no more."""
-        await self._bus.unsubscribe(every_reply(self._site, self._client), self._on_reply)
+        await self._bus.unsubscribe(every_reply(self._site, self._user, self._client), self._on_reply)
 
-    async def ask(self, host: str, action: Action, user: str, reason: str, patience: float) -> dict[str, Any]:
+    async def ask(self, host: str, action: Action, reason: str, patience: float) -> dict[str, Any]:
         """Ask the daemon of a host and return what it answers.
 
         Raises:
@@ -62,7 +66,7 @@ class Requests:
             schema=1,
             id=uuid4().hex,
             client=self._client,
-            user=user,
+            user=self._user,
             reason=reason,
             sent_unix_second=host_unix(),
             action=action,
@@ -87,7 +91,8 @@ class Requests:
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._replies[key] = reply
         sessions: list[int] = []
-        sending = asyncio.create_task(self._send(Process(self._site, host).commands, payload, sessions))
+        topic = Process(self._site, host).command(self._role, self._user)
+        sending = asyncio.create_task(self._send(topic, payload, sessions))
         try:
             await asyncio.wait([reply], timeout=min(patience, STALE))
             if sessions:

@@ -1,13 +1,13 @@
 """What a laboratory says on the bus, kept in dictionaries: a message changes only these, and a screen's timer looks."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from pydantic import ValidationError
+import orjson
 
 from labctl.api import Alive, LabState, Message, RecorderState, StationState
 from labctl.bus.base import Bus, Receive
@@ -19,7 +19,11 @@ from labctl.reading import NOT_FOR_PEOPLE, Event
 EVENTS = 1000
 """Newest events that are kept; older ones are dropped."""
 
+MOST = 1000
+"""Hosts, and stations, that are kept; of others nothing is."""
+
 M = TypeVar("M", bound=Message)
+T = TypeVar("T")
 Key = tuple[str, str]
 """Host and station."""
 
@@ -148,15 +152,16 @@ class View:
         ]
 
     def _on_liveness(self, topic: str, payload: bytes) -> None:
-        if (said := self._read(Alive, payload)) is not None:
-            self._alive[_host(topic)] = said.alive
+        said, host = self._read(Alive, payload), _host(topic)
+        if said is not None and self._has_room(self._alive, host):
+            self._alive[host] = said.alive
             self._tell()
 
     def _on_process(self, topic: str, payload: bytes) -> None:
         host = _host(topic)
         if b'"quarantined"' in payload:  # only a recorder says that, on a topic of the same form
             self._read(RecorderState, payload)
-        elif (said := self._read(LabState, payload)) is not None:
+        elif (said := self._read(LabState, payload)) is not None and self._has_room(self.daemons, host):
             before = self.daemons.get(host)
             self.daemons[host] = said
             self._spoke[host] = host_monotonic()
@@ -168,6 +173,8 @@ class View:
         if (said := self._read(StationState, payload)) is None:
             return
         key, now = (_host(topic), topic.split("/")[3]), host_monotonic()
+        if not self._has_room(self._states, key):
+            return
         new = key not in self._states
         self._states[key] = said, now
         if new:
@@ -196,11 +203,20 @@ class View:
         self._tell()
 
     def _read(self, model: type[M], payload: bytes) -> M | None:
+        """Return a message, or None where it is none; a number that is none, such as NaN, is none in JSON either."""
         try:
-            return model.model_validate_json(payload)
-        except ValidationError:
+            orjson.loads(payload)  # which knows no NaN and no infinity
+            return model.model_validate_json(payload, strict=True)
+        except ValueError:  # also what pydantic and orjson say
             self._refuse()
             return None
+
+    def _has_room(self, known: Mapping[T, object], key: T) -> bool:
+        """Whether a host or station is known or may become so; else its message is refused."""
+        if key in known or len(known) < MOST:
+            return True
+        self._refuse()
+        return False
 
     def _refuse(self) -> None:
         self.refused += 1
@@ -214,8 +230,8 @@ class View:
         owned = {(host, name): place for host, said in self.daemons.items() for place, name in enumerate(said.stations)}
         self._states = {key: state for key, state in self._states.items() if key in owned or key[0] not in self.daemons}
         keys = sorted(self._states, key=lambda key: (key[0], owned.get(key, 0), key[1]))
-        names = [name for _, name in keys]
-        self._names = {(host, name): name if names.count(name) == 1 else f"{host}/{name}" for host, name in keys}
+        given = Counter(name for _, name in keys)
+        self._names = {(host, name): name if given[name] == 1 else f"{host}/{name}" for host, name in keys}
         self.stations = {name: self._states[key][0] for key, name in self._names.items()}
         self.arrived = {name: self._states[key][1] for key, name in self._names.items()}
 

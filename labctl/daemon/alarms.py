@@ -2,14 +2,15 @@
 
 import logging
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from labctl.api import Alarm
+from labctl.api import Alarm, AlertChange
 from labctl.clock import host_unix
-from labctl.daemon.store import load, save
 from labctl.errors import RefusedForSafety, StorageError
+from labctl.lab.store import load, save
 from labctl.reading import Severity
 
 _log = logging.getLogger(__name__)
@@ -25,10 +26,12 @@ class AlarmBook:
 
     Args:
         file: where they are kept.
+        tell: told what happens to an alarm; returns at once.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, tell: Callable[[AlertChange, Alarm], None] = lambda _change, _alarm: None) -> None:
         self._file = file
+        self._tell = tell
         self._alarms = {alarm.id: alarm for alarm in load(file, _ALARMS, ())}
 
     def of(self, station: str) -> tuple[Alarm, ...]:
@@ -42,8 +45,17 @@ class AlarmBook:
     def sound(
         self, station: str, quantity: str, sentence: str, severity: Severity, action: str, *, latched: bool
     ) -> None:
-        """Raise an alarm; one of the same quantity that still stands is kept as it was raised first."""
-        if any(alarm.quantity == quantity and alarm.latched == latched for alarm in self._standing(station)):
+        """Raise an alarm; one of the same quantity that still stands is kept as it was raised first.
+
+        One whose cause had gone, and which nobody has acknowledged, stands again: a loose plug fills no book.
+        """
+        same = [alarm for alarm in self.of(station) if alarm.quantity == quantity and alarm.latched == latched]
+        if any(alarm.active for alarm in same):
+            return
+        if same:
+            again = same[-1].model_copy(update={"sentence": sentence, "severity": severity, "active": True})
+            self._replace(again)
+            self._tell("raised", again)
             return
         alarm = Alarm(
             id=uuid.uuid4().hex[:8],
@@ -58,12 +70,15 @@ class AlarmBook:
         )
         self._alarms[alarm.id] = alarm
         self._save()
+        self._tell("raised", alarm)
 
     def clear(self, station: str, quantity: str) -> None:
         """Note that the cause of an alarm has gone."""
         for alarm in self._standing(station):
             if alarm.quantity == quantity and not alarm.latched:
-                self._replace(alarm.model_copy(update={"active": False}))
+                over = alarm.model_copy(update={"active": False})
+                self._replace(over)
+                self._tell("cleared", over)
 
     def acknowledge(self, station: str, ids: tuple[str, ...], user: str, reason: str) -> list[Alarm]:
         """Acknowledge alarms of a station, all of them where none is named; return them.
@@ -82,7 +97,9 @@ class AlarmBook:
             raise RefusedForSafety(f"Station {station} has {what}.", "See `labctl status`.")
         chosen = [alarm for name, alarm in known.items() if not ids or name in ids]
         for alarm in chosen:
-            self._replace(alarm.model_copy(update={"acknowledged_by": user, "acknowledged_reason": reason}))
+            seen = alarm.model_copy(update={"acknowledged_by": user, "acknowledged_reason": reason})
+            self._replace(seen)
+            self._tell("acknowledged", seen)
         return chosen
 
     def _standing(self, station: str) -> list[Alarm]:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from labctl.api import (
-    READ_ONLY,
     STALE,
     Acknowledge,
     Answer,
@@ -35,23 +35,38 @@ from labctl.api import (
 )
 from labctl.bus.base import Bus, BusDown
 from labctl.bus.codec import PAYLOAD_LIMIT
-from labctl.bus.topics import Process
-from labctl.clock import host_unix
+from labctl.bus.topics import Process, sender
+from labctl.clock import host_monotonic
+from labctl.daemon.admission import Admission, Sender
 from labctl.daemon.answers import answer
+from labctl.daemon.audit import concerned, write_down
 from labctl.daemon.binding import bound, findings
 from labctl.daemon.keeper import Keeper
 from labctl.daemon.queue import remove
 from labctl.daemon.turn import Bench
 from labctl.errors import Finding, InvalidInput, LabctlError, NotNow, RefusedForSafety
+from labctl.roles import READ_ONLY
 
 _log = logging.getLogger(__name__)
 
-REMEMBERED = 1000
-"""Replies that are kept, so that a request that comes again is answered and not carried out again."""
+REMEMBERED = 2.0 * STALE
+"""Seconds that a reply to a command is kept, so that it is not carried out again when it comes again: for longer than
+it could be carried out, were it sent with a clock that is as far ahead as is allowed.
+"""
 MOST_AT_ONCE = 32
 """Requests under way; what comes on top is refused, so that nobody can bury the laboratory in questions."""
 
+MOST_ANSWERED = 128
+"""Requests that are answered at all, if only with a refusal; more are dropped and counted: a client asks again."""
+
 Data = dict[str, object]
+_Key = tuple[str, str]
+"""User and id of a request: nobody gets the reply to what somebody else asked."""
+
+
+class _Answered(NamedTuple):
+    at: float
+    reply: Reply
 
 
 class Desk:
@@ -60,20 +75,26 @@ class Desk:
     Args:
         database: that questions about the past are answered from.
         cells: folder of the cells' files, for what is known of them now.
+        began: monotonic time at which this daemon began, before anybody could hear of it.
 
     Attributes:
         refused: messages that were no requests.
     """
 
-    def __init__(self, bus: Bus, process: Process, keepers: dict[str, Keeper], database: Path, cells: Path) -> None:
+    def __init__(
+        self, bus: Bus, process: Process, keepers: dict[str, Keeper], database: Path, cells: Path, began: float
+    ) -> None:
         self.refused = 0
+        self._admission = Admission(began)
         self._bus = bus
         self._process = process
         self._keepers = keepers
         self._database = database
         self._cells = cells
-        self._replies: OrderedDict[str, Reply | None] = OrderedDict()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._replies: OrderedDict[_Key, _Answered] = OrderedDict()
+        self._under_way: dict[_Key, asyncio.Task[None]] = {}
+        self._binding = asyncio.Lock()
+        """Held from the look at a station to what follows from it: binding a plan takes its time in between."""
 
     async def open(self) -> None:
         """Begin to take requests."""
@@ -81,47 +102,72 @@ class Desk:
 
     def close(self) -> None:
         """Let go of what is under way."""
-        for task in self._under_way:
+        for task in self._under_way.values():
             task.cancel()
 
-    def _receive(self, _topic: str, payload: bytes) -> None:
+    def _receive(self, topic: str, payload: bytes) -> None:
         try:
-            if len(payload) > PAYLOAD_LIMIT:
-                raise ValueError("too long")
+            who = sender(topic)
+            if who is None or len(payload) > PAYLOAD_LIMIT:
+                raise ValueError("no topic of a request, or too long")
             request = Request.model_validate_json(payload)
         except (ValidationError, ValueError) as error:
             self.refused += 1
             _log.warning("a request was refused: it is not what docs/bus.md says (%s)", type(error).__name__)
             return
-        if request.id in self._replies and self._replies[request.id] is None:
+        key = (who[1], request.id)
+        if key in self._under_way:
             return  # it is being carried out; its reply comes when it is done
-        task = asyncio.create_task(self._handle(request), name=f"request {request.action.do}")
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        if len(self._under_way) >= MOST_ANSWERED and request.action.do != "estop":
+            self.refused += 1
+            return
+        task = asyncio.create_task(self._handle(Sender(*who), request), name=f"request {request.action.do}")
+        self._under_way[key] = task
+        task.add_done_callback(lambda _: self._under_way.pop(key))
 
-    async def _handle(self, request: Request) -> None:
-        reply = self._replies.get(request.id)
-        if reply is None:
-            self._replies[request.id] = None
-            reply = await self._reply(request)
-            self._replies[request.id] = reply
-            while len(self._replies) > REMEMBERED:
-                self._replies.popitem(last=False)
+    async def _handle(self, who: Sender, request: Request) -> None:
         try:
+            reply = self._too_much(who, request) or await self._once(who, request)
             await self._bus.publish(
-                self._process.reply(request.client), reply.model_dump_json(by_alias=True, exclude_none=True).encode()
+                self._process.reply(who.user, request.client),
+                reply.model_dump_json(by_alias=True, exclude_none=True).encode(),
             )
         except BusDown as error:
             _log.warning("the reply to %s could not be sent: %s", request.action.do, error.sentence)
 
-    async def _reply(self, request: Request) -> Reply:
+    def _too_much(self, who: Sender, request: Request) -> Reply | None:
+        """Refuse what is too much, without a record of it, for that would be too much as well."""
+        try:
+            self._admission.check_rate(who, request.action.do)
+            if len(self._under_way) > MOST_AT_ONCE and request.action.do != "estop":
+                raise RefusedForSafety("The daemon has too many requests under way.", "Ask again in a moment.")
+        except RefusedForSafety as error:
+            return Reply(id=request.id, error=_refusal(error))
+        return None
+
+    async def _once(self, who: Sender, request: Request) -> Reply:
+        """Carry out a request and write down that it was; a command that has come before has its reply already."""
+        key = (who.user, request.id)
+        known = self._replies.get(key)
+        if known is not None:
+            return known.reply
+        keepers = concerned(request, self._keepers)
+        reply = await self._reply(who, request)
+        if request.action.do not in READ_ONLY:
+            self._remember(key, reply)
+            write_down(who, request, reply, keepers)
+        return reply
+
+    def _remember(self, key: "_Key", reply: Reply) -> None:
+        now = host_monotonic()
+        self._replies[key] = _Answered(now, reply)
+        while next(iter(self._replies.values())).at < now - REMEMBERED:
+            self._replies.popitem(last=False)
+
+    async def _reply(self, who: Sender, request: Request) -> Reply:
         action = request.action
         try:
-            if len(self._under_way) > MOST_AT_ONCE:
-                raise RefusedForSafety("The daemon has too many requests under way.", "Ask again in a moment.")
-            if action.do not in READ_ONLY:
-                _refuse_stale(request)
-                _log.info("%s by %s: %s", action.do, request.user, request.reason or "no reason given")
+            self._admission.check(who, request)
             return Reply(id=request.id, data=await self._carry_out(request))
         except LabctlError as error:
             return Reply(id=request.id, error=_refusal(error))
@@ -136,7 +182,8 @@ class Desk:
         who, why = request.user, request.reason
         match request.action:
             case Start() as start:
-                return _data(self._start(start, who))
+                async with self._binding:
+                    return _data(await self._start(start, who))
             case Unqueue(run=run):
                 remove((keeper.queue for keeper in self._keepers.values()), run)
                 return {}
@@ -146,11 +193,10 @@ class Desk:
                 self._keeper(target).running().note(who, text)
                 return {}
             case Change() as change:
-                return self._change(change, who, why)
+                async with self._binding:
+                    return await self._change(change, who, why)
             case Answer(target=target, answer=text):
-                keeper = self._keeper(target)
-                _connected(keeper).operator.answer(text)
-                keeper.note("command", f"{who} answered: {text}", user=who, action="answer")
+                _connected(self._keeper(target)).operator.answer(text)
                 return {}
             case Acknowledge(station=station, alarms=alarms):
                 return self._acknowledge(self._keeper(station), alarms, who, why)
@@ -158,22 +204,22 @@ class Desk:
                 return _data(await self._every(do, who, why))
             case Check() as check:
                 able = None if check.station is None else self._keeper(check.station).abilities
-                return {"findings": [_finding(each) for each in findings(check, able)]}
+                return {"findings": [_finding(each) for each in await findings(check, able)]}
             case History() | Cycles() | Events() | Runs() as question:
                 return await asyncio.to_thread(partial(answer, self._database, self._cells, question))
 
-    def _start(self, start: Start, who: str) -> Started:
+    async def _start(self, start: Start, who: str) -> Started:
         if start.station is not None:
             keeper = self._keeper(start.station)
-            entry, position = keeper.enqueue(start, who)
+            entry, position = await keeper.enqueue(start, who)
             return Started(run=entry.run, station=keeper.station, position=position)
         why: list[str] = []
         for keeper in self._keepers.values():
-            if keeper.turn is not None or len(keeper.queue) or keeper.bench is None:
+            if not keeper.idle or keeper.bench is None:
                 why.append(f"{keeper.station} is not free")
                 continue
             try:
-                entry, position = keeper.enqueue(start, who)
+                entry, position = await keeper.enqueue(start, who)
             except LabctlError as error:
                 why.append(f"{keeper.station}: {error.sentence.splitlines()[0]}")
                 continue
@@ -186,14 +232,13 @@ class Desk:
         if do == "resume" and (keeper.turn is None or not keeper.turn.run.paused):
             if not keeper.release():
                 raise NotNow(f"Nothing is paused or held at station {keeper.station}.", "See `labctl status`.")
-            keeper.note("command", f"{who} released the queue.", user=who, reason=why, action=do)
             return {}
         run = keeper.running()
         match do:
             case "pause":
                 run.pause(who, why)
             case "resume":
-                run.resume(who)
+                keeper.go_on(who)
             case "skip":
                 run.skip(who)
             case _:
@@ -201,13 +246,13 @@ class Desk:
         keeper.changed.set()
         return {}
 
-    def _change(self, change: Change, who: str, why: str) -> Data:
+    async def _change(self, change: Change, who: str, why: str) -> Data:
         keeper = self._keeper(change.target)
         run, turn = keeper.running(), keeper.turn
         assert turn is not None
         start = turn.entry.start
         inputs = {**start.inputs, **change.inputs}
-        plan = bound(start.model_copy(update={"inputs": inputs}), keeper.abilities)
+        plan = await bound(start.model_copy(update={"inputs": inputs}), keeper.abilities)
         run.revise(plan, who, why)
         turn.plan = plan
         turn.entry = turn.entry.model_copy(update={"start": start.model_copy(update={"inputs": inputs})})
@@ -231,15 +276,14 @@ class Desk:
             case _:
                 for keeper in self._keepers.values():
                     keeper.reset()
-        for keeper in self._keepers.values():  # afterwards: no record may come before a cell
-            keeper.note("command", f"{who}: {do}", user=who, reason=why, action=do)
+        for keeper in self._keepers.values():
             keeper.changed.set()
         return Confirmed(stations=unconfirmed)
 
     def _pause_all(self, who: str, why: str) -> None:
         for keeper in self._keepers.values():
-            if keeper.turn is not None and not keeper.turn.run.paused:
-                with suppress(NotNow):  # it is ending already
+            if keeper.turn is not None:
+                with suppress(NotNow):  # it is paused or ending already
                     keeper.turn.run.pause(who, why)
 
     # -- whom it concerns ----------------------------------------------------------------------------------------------
@@ -269,15 +313,6 @@ def _connected(keeper: Keeper) -> Bench:
     if keeper.bench is None:
         raise RefusedForSafety(f"Station {keeper.station} is not connected: {keeper.trouble}")
     return keeper.bench
-
-
-def _refuse_stale(request: Request) -> None:
-    age = host_unix() - request.sent_unix_second
-    if not -STALE <= age <= STALE:
-        raise RefusedForSafety(
-            f"This command is {abs(age):.0f} s {'old' if age > 0 else 'from the future'}, and so not carried out.",
-            "Give it again; if it comes again, the clocks of the two machines differ: set them by NTP.",
-        )
 
 
 def _refusal(error: LabctlError) -> Refusal:

@@ -11,6 +11,7 @@ from math import inf
 from pathlib import Path
 
 from labctl import __version__
+from labctl.alerts.alerts import Alerts, channels
 from labctl.api import LabState
 from labctl.bus.base import Bus
 from labctl.bus.topics import Process, Station
@@ -19,6 +20,7 @@ from labctl.clock import host_monotonic, host_sleep, host_unix
 from labctl.config import Config
 from labctl.daemon.alarms import AlarmBook
 from labctl.daemon.commands import Desk, make_all_safe
+from labctl.daemon.heartbeat import Heartbeat
 from labctl.daemon.keeper import Keeper
 from labctl.daemon.notify import Notifier, Watchdog
 from labctl.daemon.report import SafeReport, report_file, write_report
@@ -26,6 +28,8 @@ from labctl.daemon.state import station_state
 from labctl.daemon.turn import Laboratory
 from labctl.errors import NotNow
 from labctl.filelock import FileLock
+from labctl.lab import heartbeat
+from labctl.lab.guarded import forget_report, read_report
 from labctl.lab.laboratory import Pace
 from labctl.lab.locks import daemon_lock, hold
 from labctl.lab.pool import Pool
@@ -57,6 +61,7 @@ class Daemon:
         self._ready = ready
         self._folder = config.storage.folder
         self._started = host_unix()
+        self._began = host_monotonic()
         self._keepers: dict[str, Keeper] = {}
         self._notifier = Notifier.of()
         self._watchdog = Watchdog.of(self._notifier)
@@ -76,7 +81,9 @@ class Daemon:
             database = self._config.storage.database
             target = database if self._config.storage.recorder == "inside" else None
             name = f"recorder-{process.name}"
-            path = await stack.enter_async_context(open_data_path(bus, process, journals_of(database), target, name))
+            path = await stack.enter_async_context(
+                open_data_path(bus, process, journals_of(database), target, name, patient=True)
+            )
             told_to_end = asyncio.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
                 _on_signal(number, told_to_end.set)
@@ -87,12 +94,20 @@ class Daemon:
         """The same on a bus and a way to the database that somebody else serves, until told to end."""
         config, process = self._config, process_of(self._config)
         pool = Pool(config, self._config_path, self._pace.seed)
-        alarms = AlarmBook(self._folder / "alarms.json")
-        laboratory = Laboratory(config, self._config_path, self._pace, process, self._folder, path, alarms, pool)
+        alerts = Alerts(config.alerts, bus, process, channels(config.alerts, self._config_path.parent))
+        alarms = AlarmBook(self._folder / "alarms.json", alerts.tell)
+        before = heartbeat.read(self._folder)
+        laboratory = Laboratory(
+            config, self._config_path, self._pace, process, self._folder, path, alarms, pool, before
+        )
         self._keepers = {station: Keeper(laboratory, station) for station in config.stations}
+        self._take_up_guarded()
         left = self._inherit(path)
-        desk = Desk(bus, process, self._keepers, config.storage.database, self._config_path.parent / FOLDER)
-        async with asyncio.TaskGroup() as group:
+        desk = Desk(
+            bus, process, self._keepers, config.storage.database, self._config_path.parent / FOLDER, self._began
+        )
+        heart = Heartbeat(self._folder, self._keepers.values(), simulate=self._pace.in_memory)
+        async with heart.beating(), asyncio.TaskGroup() as group:
             works: list[asyncio.Task[None] | asyncio.Task[bool]] = [
                 group.create_task(keeper.serve(), name=f"keeper {station}") for station, keeper in self._keepers.items()
             ]
@@ -100,7 +115,8 @@ class Daemon:
                 group.create_task(self._announce(bus, Station(process, station), keeper), name=f"state {station}")
                 for station, keeper in self._keepers.items()
             ]
-            works.append(group.create_task(self._announce_lab(bus, process, path), name="state"))
+            works.append(group.create_task(self._announce_lab(bus, process, path, alerts), name="state"))
+            works.append(group.create_task(alerts.serve(), name="alerts"))
             works.append(group.create_task(self._watchdog.serve(), name="watchdog"))
             works += [group.create_task(each.close(inf), name=f"closing {each.run}") for each in left]
             await desk.open()
@@ -128,6 +144,16 @@ class Daemon:
         for delivery in left:
             _log.warning("what run %s left is being delivered", delivery.run)
         return left
+
+    def _take_up_guarded(self) -> None:
+        """Raise an alarm where a guard had to act for the daemon before this one."""
+        report = read_report(self._folder)
+        if report is None:
+            return
+        for name, station in report.stations.items():
+            if name in self._keepers:
+                self._keepers[name].take_up_guarded(report, station)
+        forget_report(self._folder)
 
     async def _end_runs(self) -> None:
         running = [keeper.turn.run for keeper in self._keepers.values() if keeper.turn is not None]
@@ -160,7 +186,7 @@ class Daemon:
                 async with asyncio.timeout(STATE_PERIOD):
                     await keeper.changed.wait()
 
-    async def _announce_lab(self, bus: Bus, process: Process, path: DataPath) -> None:
+    async def _announce_lab(self, bus: Bus, process: Process, path: DataPath, alerts: Alerts) -> None:
         self._watchdog.register(*self._keepers)
         if self._config.storage.recorder == "inside":  # one elsewhere has a service of its own
             self._watchdog.register("recorder")
@@ -172,12 +198,12 @@ class Daemon:
             if path.committed != committed or not path.backlog:
                 self._watchdog.mark("recorder")
             committed = path.committed
-            state = self._state(process, path, rate)
+            state = self._state(process, path, rate, alerts.trouble)
             self._notifier.status(_status(self._keepers, path))
             await bus.retain(process.state, state.model_dump_json(by_alias=True).encode())
             await host_sleep(LAB_PERIOD)
 
-    def _state(self, process: Process, path: DataPath, rate: float) -> LabState:
+    def _state(self, process: Process, path: DataPath, rate: float, alerts: str) -> LabState:
         free = shutil.disk_usage(self._folder).free
         return LabState(
             site=process.site,
@@ -193,6 +219,7 @@ class Daemon:
             disk_free_byte=free,
             disk_days=free / (rate * BYTES_PER_ROW * 86400.0) if rate > 0.0 else None,
             estop=any(keeper.queue.stopped for keeper in self._keepers.values()),
+            alerts=alerts,
         )
 
     def _hold(self) -> FileLock:

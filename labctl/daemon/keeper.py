@@ -8,7 +8,7 @@ from contextlib import suppress
 from math import inf
 
 from labctl.api import Start
-from labctl.clock import VirtualClock, host_sleep, host_unix
+from labctl.clock import LabClock, VirtualClock, host_sleep, host_unix
 from labctl.daemon.ask import BusOperator
 from labctl.daemon.binding import bound
 from labctl.daemon.continuing import predecessor
@@ -16,10 +16,14 @@ from labctl.daemon.queue import Entry, Queue
 from labctl.daemon.turn import Bench, Laboratory, Turn, begin_turn, go_on, header_at
 from labctl.engine.guard import Trip
 from labctl.engine.run import Outcome, Run
+from labctl.engine.station import Station
 from labctl.engine.watch import Watch
 from labctl.errors import LabctlError, NotNow, RefusedForSafety, first_of
 from labctl.lab.abilities import abilities
 from labctl.lab.assemble import Assembly
+from labctl.lab.consent import refuse_without_consent
+from labctl.lab.guarded import Outcome as Left
+from labctl.lab.guarded import Report, StationReport
 from labctl.lab.laboratory import Pace, all_simulated, in_lab_time, open_laboratory
 from labctl.lab.recording import Sink, begin
 from labctl.plan import Limits, StationAbilities
@@ -31,6 +35,11 @@ _log = logging.getLogger(__name__)
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 30.0
 """Seconds of host time until a station whose instruments do not answer is tried again."""
+WARNING = "warning"
+"""What an alarm is about for which a run is paused."""
+OUTAGE = "outage"
+"""What an alarm is about when a run was found whose process had died."""
+ACTION = {Left.SAFE: "made safe by the guard", Left.UNCONFIRMED: "not made safe: go there"}
 PATIENCE_AT_THE_END = 5.0
 """Seconds that the daemon's end waits for the recorder; what is not stored then waits in the journal."""
 
@@ -44,6 +53,7 @@ class Keeper:
         last: the run before it, and how it ended.
         held: why the first entry of the queue may not start by itself; empty while it may.
         rows: records taken since the daemon began.
+        unsafe: whether it was left, and its safe state not confirmed.
         changed: set when there is something to say of the station before the next regular word.
     """
 
@@ -60,17 +70,21 @@ class Keeper:
         self.last: tuple[Entry, Outcome] | None = None
         self.held = "it was there when the daemon started" if self.queue else ""
         self.rows = 0
+        self.unsafe = False
         self.changed = asyncio.Event()
         self._interrupted: Interrupted | None = None
+        self._guarded: tuple[Report, StationReport] | None = None
+        self._unrecorded: list[Event] = []
         self._polls = -1
         self._news = asyncio.Event()
         self._closing: set[asyncio.Task[bool]] = set()
+        laboratory.path.on_disk.append(self._heed_disk)
 
     def inherit(self, interrupted: Interrupted | None) -> bool:
         """Take over what was under way here when the process before this one died.
 
         Args:
-            interrupted: whose program may still be in the instrument; None: there is none.
+            interrupted: which run that was; None: none that can be gone on with.
 
         Returns:
             Whether the run will be gone on with; else it is lost, and an alarm says so.
@@ -87,6 +101,14 @@ class Keeper:
         sentence = f"{entry.protocol} ({entry.run}) is lost: {why}."
         self._sound("run", sentence, "made safe whenever the station is connected", latched=True)
         self.queue.done()
+
+    def take_up_guarded(self, report: Report, station: StationReport) -> None:
+        """Tell what a guard did here when the process before this one failed, and record it when that is possible."""
+        if station.outcome in ACTION:
+            sentence, left = f"{report.why} {station.sentence}", station.outcome
+            self._sound("guard", sentence, ACTION[left], latched=left is Left.UNCONFIRMED)
+            self.laboratory.alarms.clear(self.station, "guard")  # it has done what it could
+            self._guarded = report, station
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -126,12 +148,17 @@ class Keeper:
         async with open_laboratory(lab.config, lab.config_path, self.station, pace, lab.pool) as (assembly, clock):
             self._expect_program(assembly)
             await in_lab_time(clock, assembly.station.connect())
+            self.unsafe = False
             operator = BusOperator(clock, simulated=assembly.simulated)
             self.bench = bench = Bench(assembly, clock, self.abilities, operator)
             watch = str(uuid.uuid4())
             delivery = lab.path.begin(watch, self.station, simulated=assembly.simulated)
             bench.watch_sink = self._recording(Sink(delivery, clock))
             begin(bench.watch_sink, header_at(lab, bench, watch, "daemon"))
+            self._record_guarded(bench)
+            for event in self._unrecorded:
+                bench.watch_sink(event)
+            self._unrecorded.clear()
             self.trouble = ""
             self.changed.set()
             try:
@@ -141,11 +168,28 @@ class Keeper:
             finally:
                 assembly.station.stop()
                 try:
-                    await in_lab_time(clock, assembly.station.make_safe(heaters_off=True))
+                    await self._leave_safe(assembly.station, clock)
                 finally:
                     end = {"state": RunState.STOPPED.value, "reason": "the watch ended"}
                     bench.watch_sink(Event("run.ended", clock.unix(), clock.now(), "The watch ended.", data=end))
                     self._close_when_stored(delivery)
+
+    async def _leave_safe(self, station: Station, clock: LabClock) -> None:
+        """Make a station safe that nobody keeps from now on, and remember where it does not confirm that."""
+        self.unsafe = True
+
+        async def act() -> None:
+            self.unsafe = bool(await station.make_safe(heaters_off=True))
+
+        await in_lab_time(clock, act())
+
+    def _record_guarded(self, bench: Bench) -> None:
+        if self._guarded is None:
+            return
+        (report, station), self._guarded = self._guarded, None
+        data = report.model_dump(mode="json", exclude={"stations"}) | station.model_dump(mode="json")
+        clock, said = bench.clock, f"{report.why} {station.sentence}"
+        bench.watch_sink(Event("guard.acted", clock.unix(), clock.now(), said, Severity.ALARM, data=data))
 
     def _expect_program(self, assembly: Assembly) -> None:
         """Tell the cycler before it is connected which program it is to leave alone."""
@@ -153,8 +197,8 @@ class Keeper:
         if self._interrupted is None or not isinstance(cycler, ProgrammableCycler):
             return
         following = self._interrupted.position.following
-        assert following is not None
-        cycler.expect_program(following.token)
+        if following is not None:
+            cycler.expect_program(following.token)
 
     async def _work(self, bench: Bench) -> None:
         """Go on with what was under way; then watch, and run what is queued."""
@@ -181,7 +225,9 @@ class Keeper:
         entry, self._interrupted = self.queue.current, None
         assert entry is not None
         try:
-            turn = go_on(self.laboratory, bench, entry, interrupted, self._recording)
+            alarm = self.laboratory.alarms.latched(self.station)
+            against = () if alarm is None else (f"an alarm stands: {alarm.sentence}",)
+            turn = await go_on(self.laboratory, bench, entry, interrupted, self._recording, against)
         except LabctlError as error:
             self._close_when_stored(self.laboratory.path.lose(interrupted))
             await in_lab_time(bench.clock, bench.assembly.station.make_safe(heaters_off=True))
@@ -199,9 +245,10 @@ class Keeper:
 
     def _next(self) -> Entry | None:
         """Return the entry that may start now, taken out of the queue."""
-        if self.queue.stopped or self.held or self.queue.first is None or self.laboratory.alarms.latched(self.station):
+        lab = self.laboratory
+        if self.queue.stopped or self.held or self.queue.first is None or lab.alarms.latched(self.station):
             return None
-        return self.queue.take()
+        return None if lab.path.disk_trouble else self.queue.take()
 
     async def _conduct(self, bench: Bench, turn: Turn) -> None:
         """Execute a run to its named end."""
@@ -209,6 +256,8 @@ class Keeper:
         self.changed.set()
         if isinstance(bench.clock, VirtualClock):
             bench.clock.speed = self.laboratory.pace.speed
+        if self.queue.stopped:  # while the run was being begun
+            turn.run.stop("labctl", "everything was stopped")
         try:
             await turn.run.execute()
         finally:
@@ -248,17 +297,46 @@ class Keeper:
         def record(record: Record) -> None:
             self.rows += 1
             sink(record)
-            if isinstance(record, Event) and record.severity is Severity.ALARM:
-                self._alarmed(record)
+            if isinstance(record, Event):
+                self._heard(record)
 
         return record
 
-    def _alarmed(self, event: Event) -> None:
-        if event.kind == "guard.tripped":
-            quantity = str(event.data.get("quantity", "limit"))
-            self._sound(quantity, event.message, "circuit opened, pressure frozen", latched=True)
-        elif event.kind == "instrument.unsafe":
-            self._sound("safe state", event.message, "tried again and again", latched=True)
+    def _heard(self, event: Event) -> None:
+        """Raise or clear the alarms that an event of a run stands for."""
+        alarms = self.laboratory.alarms
+        match event.kind:
+            case "guard.tripped":
+                quantity = str(event.data.get("quantity", "limit"))
+                self._sound(quantity, event.message, "circuit opened, pressure frozen", latched=True)
+            case "instrument.unsafe":
+                self._sound("safe state", event.message, "tried again and again", latched=True)
+            case "run.found":
+                waits = "who" in event.data
+                action = "circuit open, pressure frozen" if waits else "gone on"
+                alarms.sound(self.station, OUTAGE, event.message, Severity.WARNING, action, latched=False)
+                if not waits:
+                    alarms.clear(self.station, OUTAGE)
+            case "guard.warned":
+                paused = self.turn is not None
+                action = "paused: circuit open, pressure frozen" if paused else "watched on"
+                alarms.sound(self.station, WARNING, event.message, Severity.WARNING, action, latched=False)
+                if not paused:
+                    alarms.clear(self.station, WARNING)
+                self.changed.set()
+            case "run.resumed" | "run.ended":
+                alarms.clear(self.station, OUTAGE)
+                alarms.clear(self.station, WARNING)
+
+    def _heed_disk(self, trouble: str) -> None:
+        """Pause what runs while the disk takes nothing, and let it go on when it does."""
+        if trouble:
+            self._sound("disk", trouble, "paused: circuit opened, pressure frozen", latched=False)
+        else:
+            self.laboratory.alarms.clear(self.station, "disk")
+        if self.turn is not None:
+            self.turn.run.heed_disk(trouble)
+        self._wake()
 
     def _tripped(self, trip: Trip) -> None:
         self._sound(trip.quantity, trip.sentence, "circuit opened, pressure frozen", latched=True)
@@ -286,24 +364,32 @@ class Keeper:
 
     # -- what people ask for -----------------------------------------------------------------------------------------
 
-    def enqueue(self, start: Start, user: str) -> tuple[Entry, int]:
+    async def enqueue(self, start: Start, user: str) -> tuple[Entry, int]:
         """Queue a run that this station can do; return it with its position, 0 where it starts now.
 
         Raises:
             ProtocolError: it cannot run here, with every finding.
-            RefusedForSafety: an alarm stands that somebody must acknowledge first, or after an emergency stop.
+            RefusedForSafety: an alarm stands that somebody must acknowledge first, or after an emergency stop; or only
+                software protects the cell, and nobody has consented.
         """
-        plan = bound(start, self.abilities)
+        plan = await bound(start, self.abilities)
+        refuse_without_consent(self.abilities, start.consent)
         predecessor(self.laboratory.database, start.continue_run, plan)
         self._refuse_while_stopped()
         run, now = str(uuid.uuid4()), host_unix()
         entry = Entry(run=run, user=user, protocol=plan.name, cell=plan.cell.name, queued_unix_second=now, start=start)
-        if not self.queue and self.turn is None:  # whoever starts it at an idle station means this cell, now
+        idle = self.idle
+        if idle:  # whoever starts it at an idle station means this cell, now
             lost = self.bench is None and self.was_tried
             self.held = "the station did not answer when it was asked for" if lost else ""
         self.queue.add(entry)
         self._wake()
-        return entry, len(self.queue) - (self.turn is None and not self.held and self.bench is not None)
+        return entry, len(self.queue) - (idle and not self.held and self.bench is not None)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs here, begins or waits."""
+        return not self.queue and self.queue.current is None and self.turn is None
 
     def release(self) -> bool:
         """Let the first entry of the queue start; return whether one was held."""
@@ -322,6 +408,16 @@ class Keeper:
         self._news.set()
         self.changed.set()
 
+    def go_on(self, user: str) -> None:
+        """Let a paused run go on.
+
+        Raises:
+            RefusedForSafety: an alarm stands that somebody must acknowledge first.
+        """
+        run = self.running()
+        self._refuse_while_stopped()
+        run.resume(user)
+
     def running(self) -> Run:
         """Return the run that is under way; raises RefusedForSafety where there is none."""
         if self.turn is None:
@@ -329,8 +425,9 @@ class Keeper:
         return self.turn.run
 
     def note(self, event_kind: str, message: str, **data: object) -> None:
-        """Record what somebody did, in the run that is under way or in the watch."""
+        """Record what somebody did in the watch, or in the next one where the station is not connected."""
         if self.bench is None:
+            self._unrecorded.append(Event(event_kind, host_unix(), 0.0, message, data=data))
             return
         clock = self.bench.clock
         event = Event(event_kind, clock.unix(), clock.now(), message, data=data)
@@ -394,4 +491,8 @@ def station_limits(able: StationAbilities) -> Limits:
         pressure_negative=able.pressure_negative_limit,
         pressure_positive=able.pressure_positive_limit,
         torque=able.torque,
+        rates=able.rates,
+        margins=able.margins,
+        disagreement=able.disagreement,
+        debounce=able.debounce,
     )

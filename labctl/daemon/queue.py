@@ -6,8 +6,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from labctl.api import Message, Queued, Start
-from labctl.daemon.store import load, save
 from labctl.errors import RefusedForSafety
+from labctl.lab.store import load, save
 
 
 class Entry(Message):
@@ -35,6 +35,10 @@ class Entry(Message):
             operator=self.user,
             queued_unix_second=self.queued_unix_second,
         )
+
+
+MOST_WAITING = 1000
+"""All of them are told in one message."""
 
 
 class _Kept(Message):
@@ -79,7 +83,11 @@ class Queue:
         return tuple(entry.shown() for entry in self._entries)
 
     def add(self, entry: Entry) -> None:
-        """Append an entry."""
+        """Append an entry; raises RefusedForSafety where too many wait."""
+        if len(self._entries) >= MOST_WAITING:
+            raise RefusedForSafety(
+                f"{MOST_WAITING} runs wait at this station already.", "Take some out: `labctl queue --remove`."
+            )
         self._entries.append(entry)
         self._save()
 

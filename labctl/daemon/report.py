@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from labctl.api import Message
-from labctl.daemon.store import load, save
+from labctl.lab.store import load, save
 
 
 class SafeReport(Message):

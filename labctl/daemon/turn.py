@@ -14,7 +14,10 @@ from labctl.daemon.continuing import predecessor
 from labctl.daemon.queue import Entry
 from labctl.engine.run import Run
 from labctl.engine.watch import Watch
+from labctl.errors import RunLost
 from labctl.lab.assemble import Assembly
+from labctl.lab.consent import consented
+from labctl.lab.heartbeat import Beat, silent_for
 from labctl.lab.laboratory import Pace
 from labctl.lab.pool import Pool
 from labctl.lab.recording import Sink, begin, header, of_plan
@@ -38,6 +41,8 @@ class Laboratory:
     path: DataPath
     alarms: AlarmBook
     pool: Pool
+    before: Beat | None = None
+    """The last beat of the daemon before this one."""
 
     @property
     def database(self) -> Path:
@@ -86,27 +91,52 @@ async def begin_turn(lab: Laboratory, bench: Bench, entry: Entry, recording: Rec
         ProtocolError: the station cannot run it any more.
     """
     start = entry.start
-    plan = bound(start, bench.able)
+    plan = await bound(start, bench.able)
     before = predecessor(lab.database, start.continue_run, plan)
     delivery = lab.path.begin(entry.run, bench.station, simulated=bench.assembly.simulated)
     sink = recording(Sink(delivery, bench.clock))
     about = header_at(lab, bench, entry.run, entry.user)
     begin(sink, of_plan(about, plan, campaign=start.campaign, continues=before.run))
+    if start.consent:
+        sink(consented(start.consent, entry.user, bench.clock))
     await delivery.durable()
-    run = Run(plan, bench.assembly.station, bench.operator, sink, first_cycle=before.cycle)
+    run = Run(plan, bench.assembly.station, bench.operator, sink, first_cycle=before.cycle, waits=True)
     return Turn(entry, plan, run, delivery)
 
 
-def go_on(lab: Laboratory, bench: Bench, entry: Entry, interrupted: Interrupted, recording: Recording) -> Turn:
-    """Go on with a run whose program is in the instrument while the process before this one died.
+async def go_on(
+    lab: Laboratory,
+    bench: Bench,
+    entry: Entry,
+    interrupted: Interrupted,
+    recording: Recording,
+    against: tuple[str, ...],
+) -> Turn:
+    """Go on with a run whose process before this one died.
+
+    Args:
+        against: what of the daemon's own speaks against it, as sentences; then the run waits for a person.
 
     Raises:
         ProtocolError: the station cannot run it any more.
+        RunLost: its cell was simulated, and ended with that process.
     """
-    plan = bound(entry.start, bench.able)
+    if bench.assembly.newborn:
+        raise RunLost("Its cell was simulated, and ended with its simulators.")
+    plan = await bound(entry.start, bench.able)
     before = predecessor(lab.database, entry.start.continue_run, plan)
     delivery = lab.path.resume(interrupted)
     sink = recording(Sink(delivery, bench.clock))
     position, station = interrupted.position, bench.assembly.station
-    run = Run(plan, station, bench.operator, sink, resume=position, first_cycle=before.cycle)
+    run = Run(
+        plan,
+        station,
+        bench.operator,
+        sink,
+        resume=position,
+        first_cycle=before.cycle,
+        away=silent_for(lab.before),
+        against=against,
+        waits=True,
+    )
     return Turn(entry, plan, run, delivery)
