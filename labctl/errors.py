@@ -83,6 +83,10 @@ class Finding:
         return "\n".join(lines)
 
 
+MOST_FINDINGS = 100
+"""In one file; who has mended these sees the others."""
+
+
 class InvalidInput(LabctlError):
     """A file was refused; carries every finding in it, not only the first."""
 
@@ -122,7 +126,7 @@ class NoReply(InstrumentError):
     def __init__(self, instrument: str, request: bytes, timeout: float, got: bytes = b"") -> None:
         self.request = request
         self.timeout = timeout
-        part = f", only {got!r}" if got else ""
+        part = f", only {got[:80]!r}" if got else ""
         super().__init__(
             instrument,
             f"no complete reply to {request!r} within {timeout:g} s{part}",

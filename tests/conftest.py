@@ -82,3 +82,12 @@ async def no_leaked_tasks() -> AsyncIterator[None]:
         await asyncio.sleep(0)
     left = [t for t in asyncio.all_tasks() - before if t is not asyncio.current_task() and not t.done()]
     assert not left, f"left running: {left}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the seeds that tests drew, so that what they did can be done again."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "seeds" and getattr(report, "when", "") == "call":
+                    terminalreporter.write_line(f"seeds {value}  ({report.nodeid})")

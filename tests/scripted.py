@@ -96,5 +96,5 @@ class ScriptedDaemon:
             self._known[request.id] = None if said is None else Reply(schema=1, id=request.id, error=error, data=data)
         reply = self._known[request.id]
         if reply is not None:
-            topic = self.process.reply(request.client)
+            topic = self.process.reply(request.user, request.client)
             self._unsaid.append((topic, reply.model_dump_json(by_alias=True).encode()))

@@ -378,7 +378,7 @@ async def test_files_that_cannot_be_read_are_told_with_their_names(tmp_path: Pat
     async with local() as (lab, _):
         with pytest.raises(ProtocolError, match=r"absent\.toml:1:1: error\[file\]: this file cannot be read: No such"):
             await lab.start(tmp_path / "absent.toml")
-        with pytest.raises(ProtocolError, match=r"latin\.toml:1:1: error\[file\]: this file is not UTF-8"):
+        with pytest.raises(ProtocolError, match=r"latin\.toml:1:1: error\[file\]: byte 0xe4 is not UTF-8"):
             await lab.start(tmp_path / "latin.toml")
 
 
@@ -408,7 +408,7 @@ async def test_no_answer_is_not_taken_for_a_no(monkeypatch: pytest.MonkeyPatch) 
 async def test_a_late_or_foreign_reply_harms_nothing() -> None:
     async with local() as (known, daemon):
         await known.pause("A1")
-        topic = daemon.process.reply(daemon.requests[0].client)
+        topic = daemon.process.reply(known.user, daemon.requests[0].client)
         for payload in (b"{", b'{"schema":1,"id":"other","data":{}}'):
             await known._bus.publish(topic, payload)
         assert known.refused == 1
@@ -575,6 +575,7 @@ async def test_a_runtime_file_that_is_none_is_told(tmp_path: Path, monkeypatch: 
     file = tmp_path / "run" / "broker" / "broker.json"
     file.parent.mkdir(parents=True)
     file.write_text("{}")
+    file.chmod(0o600)
     with pytest.raises(StorageError, match="is not the runtime file of a broker"):
         async with connect(CONFIG):
             pass

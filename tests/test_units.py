@@ -54,6 +54,16 @@ def test_the_daemon_is_started_by_a_command_that_exists() -> None:
     assert "daemon" in done.stdout
 
 
+def test_the_guard_is_started_by_a_command_that_exists_and_outlives_the_daemon() -> None:
+    (unit,) = [unit for unit in UNITS if unit.name == "labctl-guard.service"]
+    done = subprocess.run([*command(unit), "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--patience" in done.stdout
+    text = unit.read_text("utf-8")
+    assert "PartOf=" not in text  # what ends the daemon must not end its guard
+    assert "BindsTo=" not in text
+
+
 def test_the_recorder_is_started_by_a_command_that_exists(tmp_path: Path) -> None:
     (unit,) = [unit for unit in UNITS if unit.name == "labctl-recorder.service"]
     words = [word.replace("/var/lib/labctl", str(tmp_path)) for word in command(unit)]
@@ -70,7 +80,7 @@ def test_every_service_is_nobody_in_particular_and_comes_back(unit: Path) -> Non
         "NoNewPrivileges": "yes",
         "CapabilityBoundingSet": "",
         "ProtectSystem": "strict",
-        "Restart": "on-failure",
+        "Restart": "always" if unit.name == "labctl-guard.service" else "on-failure",
         "RestartSec": "5",
         "StateDirectory": "labctl",
     }.items():

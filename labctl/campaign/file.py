@@ -16,6 +16,7 @@ from labctl.protocol.model import Name
 from labctl.protocol.source import KeyPath, Source, read
 from labctl.quantity import shown
 from labctl.table import Model
+from labctl.textfile import is_inside
 
 MOST_TRIALS = 1000
 
@@ -78,11 +79,7 @@ def load_campaign(path: Path, shelf: Shelf) -> Campaign:
         head = _File.model_validate(source.data).campaign
     except ValidationError as error:
         raise ProtocolError(in_order(explain(error, _File, source))) from None
-    protocol_path = path.parent / head.protocol
-    if not protocol_path.is_file():
-        place = source.value(("campaign", "protocol"))
-        reason = f"there is no protocol {protocol_path}"
-        raise ProtocolError((Finding("file", place, reason, "Give its path, as seen from this file."),))
+    protocol_path = _protocol_path(head, path, shelf, source)
     protocol = read(protocol_path, ProtocolError)
     findings = [*_inputs(head, source, protocol), *_cells(head, source, shelf)]
     if findings:
@@ -92,6 +89,21 @@ def load_campaign(path: Path, shelf: Shelf) -> Campaign:
     if findings:
         raise ProtocolError(in_order(findings))
     return Campaign(head.name or path.stem, protocol_path, _name_of(protocol), trials)
+
+
+def _protocol_path(head: Head, path: Path, shelf: Shelf, source: Source) -> Path:
+    """Return the path of the protocol; a campaign that came by mail must not make labctl read just anything aloud."""
+    place = source.value(("campaign", "protocol"))
+    protocol = path.parent / head.protocol
+    around = (path.absolute().parent.parent, shelf.folder.absolute().parent)
+    if Path(head.protocol).is_absolute() or protocol.suffix != ".toml" or not is_inside(protocol, *around):
+        reason = f"{shown(head.protocol)} is no protocol of this laboratory"
+        remedy = f"Give the path of a .toml file, as seen from this file, that lies in {' or '.join(map(str, around))}."
+        raise ProtocolError((Finding("file", place, reason, remedy),))
+    if not protocol.is_file():
+        reason = f"there is no protocol {shown(head.protocol)}"
+        raise ProtocolError((Finding("file", place, reason, "Give its path, as seen from this file."),))
+    return protocol
 
 
 def _combinations(head: Head) -> Iterator[Values]:

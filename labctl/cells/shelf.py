@@ -10,6 +10,7 @@ from labctl.filelock import make_folder
 from labctl.protocol.load import LoadedCell, cell_of, in_order, load_cell
 from labctl.protocol.source import parse, read
 from labctl.quantity import shown
+from labctl.textfile import is_inside
 
 FOLDER = "cells"
 """Beside config.toml."""
@@ -38,6 +39,8 @@ class Shelf:
         troubles: dict[str, Finding] = {}
         for path in sorted(folder.glob("*.toml")):
             try:
+                if not is_inside(path, folder):
+                    raise _refused(path, "this leads out of the folder of the cells", "Put the file itself here.")
                 cell = load_cell(path)
             except ProtocolError as error:
                 findings.extend(error.findings)
@@ -92,6 +95,8 @@ class Shelf:
 
 def _name_in(path: Path) -> str:
     """Return what a file that was refused calls its cell, or the file's own name where that cannot be read."""
+    if not is_inside(path, path.parent):
+        return path.stem
     try:
         cell = read(path, ProtocolError).data.get("cell")
     except ProtocolError:

@@ -15,7 +15,9 @@ import typer
 from labctl import __version__
 from labctl.cli import (
     ack,
+    alerts,
     answer,
+    backup,
     campaign,
     cells,
     change,
@@ -23,14 +25,18 @@ from labctl.cli import (
     control,
     daemon_command,
     doctor,
+    drill,
     drivers,
+    guard,
     note,
     queue,
+    repair,
     run_command,
     runs,
     safe,
     show,
     sim,
+    site,
     start,
     status,
     tui,
@@ -75,6 +81,7 @@ def common(
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "daemon": daemon_command.daemon,
+    "guard": guard.guard,
     "safe": safe.safe,
     "start": start.start,
     "queue": queue.queue,
@@ -98,10 +105,15 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "show": show.show,
     "drivers": drivers.drivers,
     "doctor": doctor.doctor,
+    "drill": drill.drill,
+    "backup": backup.backup,
+    "repair": repair.repair,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 app.add_typer(cells.app, name="cells")
+app.add_typer(site.app, name="site")
+app.add_typer(alerts.app, name="alerts")
 
 
 def run() -> int:

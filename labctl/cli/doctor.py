@@ -15,7 +15,11 @@ GLYPHS = {"fine": ("✓", "+", "green"), "warning": ("!", "!", "yellow"), "error
 
 
 def doctor(
-    context: typer.Context, json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
+    context: typer.Context,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Check the whole database, however long that takes.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Examine installation, configuration, machine, bus, instruments and database; each line ends with the remedy.
 
@@ -37,7 +41,7 @@ def doctor(
         if sys.stderr.isatty():
             console(to_stderr=True).print(f"  asking {name} ...", style="dim")
 
-    asyncio.run(examine(settings(context).config_path, tell, asking))
+    asyncio.run(examine(settings(context).config_path, tell, asking, thorough=thorough))
     errors, warnings = (sum(check.verdict == verdict for check in checks) for verdict in ("error", "warning"))
     if json:
         print_json({"checks": [asdict(check) for check in checks], "errors": errors, "warnings": warnings})

@@ -38,7 +38,7 @@ def drivers(json: Annotated[bool, typer.Option("--json", help="Print one JSON ob
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("Driver", "Role", "Limits in", "Steps in", "Watchdog", "On hardware"):
+    for column in ("Driver", "Role", "Limits in", "Steps in", "Watchdog", "Takeover", "On hardware"):
         table.add_column(column, no_wrap=True)
     for driver in found:
         features = driver.features
@@ -48,6 +48,7 @@ def drivers(json: Annotated[bool, typer.Option("--json", help="Print one JSON ob
             features.limits.value,
             features.steps.value,
             "yes" if features.watchdog else "no",
+            "yes" if features.takeover else "no",
             "tried" if features.tried_on_hardware else "untested",
         )
     console().print(table)

@@ -15,6 +15,9 @@ T = TypeVar("T")
 Target = Annotated[str, typer.Argument(help="Station, or the beginning of a run's UUID.", show_default=False)]
 Reason = Annotated[str, typer.Option(help="Why; it is stored with your name.")]
 Assignments = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set an input.")]
+Consent = Annotated[
+    str, typer.Option(help='Who takes it upon themselves, and why, that only software protects the cell: "NAME: WHY".')
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

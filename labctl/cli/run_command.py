@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labctl.cli.context import settings
+from labctl.cli.remote import Consent
 
 INTERRUPTED = 130
 
@@ -33,6 +34,7 @@ def run(
     speed: Annotated[
         str | None, typer.Option(help='Pace of simulators on wires: 1, 600, "max", ...', show_default="1")
     ] = None,
+    consent: Consent = "",
     json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     r"""Run a protocol on a station and record every reading.
@@ -52,7 +54,7 @@ def run(
     if simulate and speed is not None:
         raise typer.BadParameter("--simulate runs as fast as it can; --speed is for simulators on wires")
     asked = pace("max" if simulate else speed, simulate=simulate, seed=seed)
-    experiment = _prepare(config, config_path, file, station, cell, assignments(set_ or []), asked, db)
+    experiment = _prepare(config, config_path, file, station, cell, assignments(set_ or []), asked, db, consent)
     raise typer.Exit(asyncio.run(_conduct(experiment, as_json=json)))
 
 
@@ -65,12 +67,14 @@ def _prepare(
     values: dict[str, str],
     pace: "Pace",
     database: Path | None,
+    consent: str,
 ) -> "Experiment":
     """Bind the protocol to cell and station; nothing is opened yet."""
     from labctl.cli.operator import operator_for
     from labctl.engine.operator import DeclaredOperator
     from labctl.filelock import make_folder
     from labctl.lab.abilities import abilities
+    from labctl.lab.consent import refuse_without_consent
     from labctl.lab.experiment import Experiment
     from labctl.lab.laboratory import all_simulated
     from labctl.protocol import bind, load, load_cell
@@ -80,12 +84,14 @@ def _prepare(
             names = ", ".join(config.stations)
             raise typer.BadParameter(f"{config.source.name} has several stations ({names}): choose one with --station")
         station = next(iter(config.stations), "")
-    plan = bind(load(file), abilities(config, station), load_cell(cell) if cell else None, values)
+    able = abilities(config, station)
+    plan = bind(load(file), able, load_cell(cell) if cell else None, values)
+    refuse_without_consent(able, consent)
     simulated = pace.in_memory or all_simulated(config, station)
     operator = DeclaredOperator() if simulated else operator_for(plan)
     target = database or config.storage.database
     make_folder(target.parent)
-    return Experiment(config, config_path, station, plan, pace, target.absolute(), operator)
+    return Experiment(config, config_path, station, plan, pace, target.absolute(), operator, consent)
 
 
 async def _conduct(experiment: "Experiment", *, as_json: bool) -> int:

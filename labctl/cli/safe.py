@@ -76,11 +76,16 @@ async def _by_signal(folder: "Path") -> "dict[str, list[str]] | None":
     from labctl.daemon.report import read_report, report_file
     from labctl.errors import LabctlError
     from labctl.filelock import is_locked
-    from labctl.lab.locks import daemon_lock
+    from labctl.lab.locks import GUARDING, daemon_lock
 
     lock, report = daemon_lock(folder), report_file(folder)
     if not is_locked(lock):
         return None
+    if lock.read_text() == GUARDING:
+        raise LabctlError(
+            "The daemon is dead, and the guard makes every station safe at this moment.",
+            "`labctl doctor` says what it has done; then give this command again.",
+        )
     report.unlink(missing_ok=True)
     try:
         os.kill(int(lock.read_text()), signal.SIGUSR1)

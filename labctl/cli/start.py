@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from labctl.cli.context import print_json
-from labctl.cli.remote import Assignments, Json, Reason, with_lab
+from labctl.cli.remote import Assignments, Consent, Json, Reason, with_lab
 
 
 def start(
@@ -19,6 +19,7 @@ def start(
     continue_: Annotated[
         str | None, typer.Option("--continue", metavar="RUN", help="Run of the same cell whose cycle numbers go on.")
     ] = None,
+    consent: Consent = "",
     reason: Reason = "",
     json: Json = False,
 ) -> None:
@@ -36,7 +37,9 @@ def start(
     inputs = assignments(set_ or [])
     started = with_lab(
         context,
-        lambda lab: lab.start(file, station=station, cell=cell, inputs=inputs, continue_run=continue_, reason=reason),
+        lambda lab: lab.start(
+            file, station=station, cell=cell, inputs=inputs, continue_run=continue_, consent=consent, reason=reason
+        ),
     )
     if json:
         print_json(started.model_dump())

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from labctl.cli.context import console, print_json
+from labctl.cli.context import console, print_json, settings
 from labctl.cli.remote import Json, with_lab
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 def status(context: typer.Context, json: Json = False) -> None:
     """Show every station of the daemon: state, run, step, cycle, values of now, time left; alarms below.
+
+    Where a guard has acted on this machine since the daemon died, what it did comes first.
 
     Example: labctl status
     """
@@ -34,7 +36,20 @@ def status(context: typer.Context, json: Json = False) -> None:
         for line in [*alarms(sight), *(line for name in lab.stations for line in remarks(sight.station(name)))]:
             out.print(line, soft_wrap=True)
 
+    for line in _guarded(context):
+        console(to_stderr=True).print(line, soft_wrap=True)
     with_lab(context, work)
+
+
+def _guarded(context: typer.Context) -> list[str]:
+    """Return what a guard did for a daemon that has no successor yet."""
+    from labctl.lab.guarded import read_report
+    from labctl.literal import literal
+
+    report = read_report(settings(context).lab_settings().storage.folder)
+    if report is None:
+        return []
+    return [literal(line) for line in (report.why, *(station.sentence for station in report.stations.values()))]
 
 
 def _daemons(lab: "Lab") -> list[str]:

@@ -1,5 +1,6 @@
 """Campaign files: what they unfold to, and the place of everything that keeps a trial from running."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,18 @@ def test_replicates_alone_and_any_station(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("protocols/rate.toml", "rate.toml", "rates.toml:2:14: error[file]: there is no protocol rate.toml"),
+        ("protocols/rate.toml", "rate.toml", 'rates.toml:2:14: error[file]: there is no protocol "rate.toml"'),
+        (
+            "protocols/rate.toml",
+            "../../../rate.toml",
+            'rates.toml:2:14: error[file]: "../../../rate.toml" is no protocol of this laboratory',
+        ),
+        ("protocols/rate.toml", "/etc/rate.toml", 'error[file]: "/etc/rate.toml" is no protocol of this laboratory'),
+        (
+            "protocols/rate.toml",
+            "protocols/passwd",
+            'error[file]: "protocols/passwd" is no protocol of this laboratory',
+        ),
         ('cells      = ["a", ', 'cells      = ["z", ', 'rates.toml:5:15: error[cell]: there is no cell "z"'),
         ('"b", "c"', '"a", "c"', 'rates.toml:5:20: error[cell]: "a" stands here twice'),
         (', "h"', "", "rates.toml:5:14: error[cell]: 4 combination(s) x 2 replicate(s) need 8 cells, not 7"),
@@ -113,7 +125,7 @@ def test_the_example_of_the_page_is_a_campaign(tmp_path: Path) -> None:
     shelf = Shelf.read(tmp_path / "cells")
     for name in ("CD-031", "CD-032", "CD-033", "CD-034"):
         shelf.add(name, {}, {})
-    (tmp_path / "protocols").symlink_to(ROOT / "protocols")
+    shutil.copytree(ROOT / "protocols", tmp_path / "protocols")
     (tmp_path / "campaigns").mkdir()
     (tmp_path / "campaigns" / "rates.toml").write_text(example)
     campaign = load_campaign(tmp_path / "campaigns" / "rates.toml", Shelf.read(tmp_path / "cells"))

@@ -33,7 +33,8 @@ def labctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
     shelf = Shelf.read(tmp_path / "cells")
     for name in ("a", "b", "c", "d"):
         shelf.add(name, {}, {})
-    protocol = ROOT / "protocols" / "wang-2023" / "cccv.toml"
+    protocol = "cccv.toml"
+    (tmp_path / protocol).write_bytes((ROOT / "protocols" / "wang-2023" / "cccv.toml").read_bytes())
     (tmp_path / "lives.toml").write_text(
         f'[campaign]\nprotocol = "{protocol}"\nvary = {{ cycles = [1, 2] }}\nreplicates = 2\n'
         'cells = ["a", "b", "c", "d"]\n'

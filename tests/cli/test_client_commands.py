@@ -149,14 +149,15 @@ def test_start_sends_the_files_and_says_where_the_run_is(labctl: Labctl, served:
     protocol.write_text("x")
     cell.write_text("y")
     status, out, err = labctl(
-        "start", str(protocol), "--station", "A1", "--cell", str(cell), "--set", "a=1", "--continue", "0f8f"
+        *("start", str(protocol), "--station", "A1", "--cell", str(cell), "--set", "a=1", "--continue", "0f8f"),
+        *("--consent", "anna: dummy cell"),
     )
     assert (status, err) == (0, "")
     assert out == f"Run {RUN} waits at A1, at place 2 of its queue.\n"
     said = served.last.action.model_dump(exclude={"campaign"})
     assert said == {
         "do": "start", "station": "A1", "file": str(protocol), "protocol": "x", "cell_file": str(cell), "cell": "y",
-        "inputs": {"a": "1"}, "continue_run": "0f8f",
+        "inputs": {"a": "1"}, "continue_run": "0f8f", "consent": "anna: dummy cell",
     }  # fmt: skip
     status, out, _ = labctl("start", str(protocol), "--any", "--json")
     assert json.loads(out) == {"schema": 1, **answer}

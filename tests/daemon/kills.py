@@ -4,27 +4,24 @@ import asyncio
 import fcntl
 import os
 import pty
-import signal
 import struct
 import subprocess
 import sys
 import termios
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import IO
 
 import pyte
 
 from labctl.client import Lab, connect
-from labctl.clock import host_monotonic, host_sleep, host_unix
+from labctl.clock import host_sleep, host_unix
+from labctl.drill.household import GLANCE, PATIENCE, Household
 from labctl.tui.sight import Sight
 from labctl.tui.words import BLIND
-from tests.record.processes import ENVIRONMENT, EmbeddedBroker, Mosquitto
+from tests.record.processes import ENVIRONMENT, Mosquitto
 from tests.stations import CONFIG, HEAD
 
-PATIENCE = 40.0
-GLANCE = 0.02
 SIZE = (120, 40)
 DISTURBING = ("NO_COLOR", "COLUMNS", "LINES")
 """Variables that would change what the dashboard paints."""
@@ -45,104 +42,43 @@ PRESSED = OFTEN + CYCLING
 UNPRESSED = OFTEN.replace("pressure.negative", "# pressure.negative") + CYCLING
 
 
-def configuration(broker: str, data: Path, stations: str, recorder: str = "separate") -> str:
-    """Return a config.toml of these stations."""
-    return (
-        f'schema = "1"\n[lab]\nsite = "demo"\n[bus]\nbroker = "{broker}"\n'
-        f'[storage]\ndata = "{data}"\nrecorder = "{recorder}"\n{stations}'
-    )
-
-
 def stations_of(*names: str) -> str:
     """Return stations of the repository's config.toml."""
     parts = CONFIG.read_text().split("# -- A")[1:]
     return "".join(f"# -- A{part}" for part in parts if f"A{part[0]}" in names)
 
 
-async def until(true: Callable[[], bool], what: str, patience: float = PATIENCE) -> float:
-    """Wait until something is so; return the host seconds that it took."""
-    begin = host_monotonic()
-    while not true():
-        assert host_monotonic() - begin < patience, f"not within {patience:g} s: {what}"
-        await host_sleep(GLANCE)
-    return host_monotonic() - begin
+class Home(Household):
+    """A household with dashboards, over a broker of either kind."""
 
-
-class Household:
-    """The processes of a laboratory, each by its name; whoever leaves the block leaves none behind."""
-
-    def __init__(self, folder: Path, broker: EmbeddedBroker | Mosquitto, stations: str) -> None:
-        self.folder = folder
-        self.data = folder / "data"
-        self.config = folder / "config.toml"
-        self.broker = broker
-        self.config.write_text(configuration(broker.bus, self.data, stations))
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+    def __init__(self, folder: Path, stations: str, mosquitto: Mosquitto | None = None) -> None:
+        super().__init__(folder, stations, mosquitto and mosquitto.bus)
         self.screens: list[Screen] = []
-        self._logs: list[IO[bytes]] = []
+        self._mosquitto = mosquitto
 
-    @property
-    def database(self) -> Path:
-        return self.data / "labctl.db"
+    def start_broker(self) -> None:
+        if self._mosquitto is None:
+            super().start_broker()
+        else:
+            self._mosquitto.start()
 
-    @property
-    def journals(self) -> Path:
-        return self.data / "labctl.db.journal"
-
-    def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a process; what it says goes into a file under its name."""
-        log = (self.folder / f"{name}.log").open("ab")
-        self._logs.append(log)
-        command = [sys.executable, "-m", *arguments]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT)
-        self.processes[name] = process
-        return process
-
-    def start_recorder(self) -> None:
-        where = ("--database", str(self.database), "--bus", self.broker.bus)
-        self.start("recorder", "labctl.record", *where, "--site", "demo")
-
-    def start_daemon(self, *options: str) -> None:
-        self.start("daemon", "labctl", "--config", str(self.config), "daemon", *options)
+    def kill_broker(self) -> None:
+        if self._mosquitto is None:
+            self.kill("broker")
+        else:
+            self._mosquitto.kill()
 
     def protocol(self, name: str, text: str) -> Path:
         path = self.folder / f"{name}.toml"
         path.write_text(text)
         return path
 
-    async def start_simulators(self, *stations: str) -> None:
-        """Serve stations, each in a process of its own that outlives the daemon."""
-        for station in stations:
-            self.start(f"sim {station}", "labctl", "--config", str(self.config), "sim", "--station", station)
-        for station in stations:
-            file = self.data / "run" / f"sim-{station}.json"
-            await until(file.exists, f"simulators of {station}: {self.said(f'sim {station}')}")
-
-    def kill(self, name: str) -> None:
-        """End a process as a power cut would."""
-        self.processes[name].kill()
-        self.processes[name].wait()
-
-    def said(self, name: str) -> str:
-        """Return all that processes of this name have said."""
-        return (self.folder / f"{name}.log").read_text(errors="replace")
-
-    async def end(self, name: str) -> None:
-        """Ask a process to end and wait until it has."""
-        process = self.processes[name]
-        process.send_signal(signal.SIGTERM)
-        await until(lambda: process.poll() is not None, f"the end of the {name}: {self.said(name)[-3000:]}")
-        assert process.returncode == 0, self.said(name)[-3000:]
-
     def close(self) -> None:
         for screen in list(self.screens):
             screen.kill()
-        for process in self.processes.values():
-            process.kill()
-            process.wait()
-        self.broker.kill()
-        for log in self._logs:
-            log.close()
+        super().close()
+        if self._mosquitto is not None:
+            self._mosquitto.kill()
 
 
 class Eyes:
@@ -174,7 +110,7 @@ class Eyes:
 
 
 @asynccontextmanager
-async def watching(household: Household) -> AsyncIterator[Eyes]:
+async def watching(household: Home) -> AsyncIterator[Eyes]:
     """Connect as a client does, as soon as the daemon answers, and look while the block runs."""
     async with connect(household.config, user="anna", patience=PATIENCE) as lab:
         eyes = Eyes(lab)
@@ -189,7 +125,7 @@ async def watching(household: Household) -> AsyncIterator[Eyes]:
 class Screen:
     """A dashboard in a terminal of its own, of which only the screen is read."""
 
-    def __init__(self, household: Household) -> None:
+    def __init__(self, household: Home) -> None:
         self._screen = pyte.Screen(*SIZE)
         self._stream = pyte.ByteStream(self._screen)
         self._master, slave = pty.openpty()

@@ -169,12 +169,13 @@ async def test_a_stale_command_is_refused_and_a_repeated_one_is_done_once(tmp_pa
         run = (await here.lab.start(here.protocol(LONG), station="A1")).run
         await here.until("A1", lambda state: state.word is Word.REST)
         process, replies = process_of(repository_config()), []
-        await here.bus.subscribe(process.reply("me"), lambda topic, payload: replies.append(orjson.loads(payload)))
+        mine, topic = process.reply("anna", "me"), process.command("admin", "anna")
+        await here.bus.subscribe(mine, lambda topic, payload: replies.append(orjson.loads(payload)))
 
         async def ask(name: str, sent: float) -> None:
             action = Control(do="pause", target="A1")
-            request = Request(id=name, client="me", user="somebody", sent_unix_second=sent, action=action)
-            await here.bus.publish(process.commands, request.model_dump_json(by_alias=True).encode())
+            request = Request(id=name, client="me", user="anna", sent_unix_second=sent, action=action)
+            await here.bus.publish(topic, request.model_dump_json(by_alias=True).encode())
             count = len(replies)
             while len(replies) == count:
                 await host_sleep(0.001)
@@ -193,7 +194,7 @@ async def test_a_stale_command_is_refused_and_a_repeated_one_is_done_once(tmp_pa
 @pytest.mark.parametrize("payload", [b"", b"{}", b"[1, 2", b"\xff" * 50, b'{"schema": 2}', b"9" * 2_000_000])
 async def test_what_is_no_request_is_counted_and_dropped(tmp_path: Path, payload: bytes) -> None:
     async with living(tmp_path) as here:
-        await here.bus.publish(Process("demo", process_of(repository_config()).name).commands, payload)
+        await here.bus.publish(Process("demo", process_of(repository_config()).name).command("admin", "me"), payload)
         assert (await here.lab.runs()).runs == ()
 
 

@@ -13,21 +13,20 @@ from random import Random, SystemRandom
 
 import pytest
 
-from labctl.errors import CommandRefused
+from labctl.drill.household import until
 from labctl.record.queries import Queries
 from tests.daemon.kills import (
     PRESSED,
     UNPRESSED,
     Eyes,
-    Household,
+    Home,
     Screen,
     stations_of,
-    until,
     watching,
 )
 from tests.laboratory import MosquittoBroker
-from tests.record.evidence import Payloads, assert_had, assert_whole, journalled, longest_step
-from tests.record.processes import EmbeddedBroker, Mosquitto
+from tests.record.evidence import Witness, assert_whole, longest_step
+from tests.record.processes import Mosquitto
 
 DARK = 3.0
 """Host seconds in which a death must have been said."""
@@ -50,11 +49,13 @@ def random() -> Random:
 
 @asynccontextmanager
 async def household(
-    folder: Path, kind: type[EmbeddedBroker | Mosquitto] = EmbeddedBroker, stations: str | None = None
-) -> AsyncIterator[Household]:
-    broker = await asyncio.to_thread(kind, folder / "broker")
-    home = Household(folder, broker, stations or stations_of(*STATIONS))
+    folder: Path, mosquitto: Mosquitto | None = None, stations: str | None = None
+) -> AsyncIterator[Home]:
+    home = Home(folder, stations or stations_of(*STATIONS), mosquitto)
     try:
+        if mosquitto is None:
+            home.start_broker()
+            await home.broker_was_there()
         home.start_recorder()
         yield home
     except BaseException:
@@ -74,11 +75,11 @@ def runs_at(eyes: Eyes, station: str) -> bool:
 class Story:
     """What happens in a laboratory whose processes die, and what is seen of it."""
 
-    def __init__(self, home: Household, eyes: Eyes, random: Random, speed: str) -> None:
+    def __init__(self, home: Home, eyes: Eyes, random: Random, speed: str) -> None:
         self.home = home
         self.eyes = eyes
         self.screen = Screen(home)
-        self.had: dict[str, Payloads] = {}
+        self.witness = Witness()
         self.runs: list[str] = []
         self._random = random
         self._speed = speed
@@ -106,17 +107,16 @@ class Story:
             self.screen.kill()
             self.screen = Screen(self.home)
         elif victim == "broker":
-            await asyncio.to_thread(self.home.broker.kill)
+            self.home.kill_broker()
             self.remember()
             await self.assert_nothing_is_live()
-            await asyncio.to_thread(self.home.broker.start)
+            await asyncio.to_thread(self.home.start_broker)
         elif victim == "daemon":
             self.home.kill("daemon")
             self.remember()
             await self.assert_nothing_is_live()
             self.home.start_daemon("--speed", self._speed)
-            await self.find_runs_lost()
-            await self.begin_runs()
+            await self.find_runs_waiting()
         else:
             self.home.kill("recorder")
             self.remember()
@@ -128,8 +128,7 @@ class Story:
 
     def remember(self) -> None:
         """Note what the journals have now."""
-        for run, payloads in journalled(self.home.journals).items():
-            self.had.setdefault(run, {}).update(payloads)
+        self.witness.look(self.home.journals)
 
     async def assert_nothing_is_live(self) -> None:
         await until(lambda: bool(self.eyes.sight.trouble), "darkness in the client", DARK)
@@ -137,17 +136,15 @@ class Story:
         await until(lambda: "NOTHING HERE IS LIVE" in self.screen.text, "darkness on the screen", DARK)
         assert self.screen.bright_numbers(*STATIONS) == "", self.screen.text
 
-    async def find_runs_lost(self) -> None:
-        """See that each run is told as lost, that nothing starts before somebody says so, and say so."""
-        for station in STATIONS:
-            await until(lambda station=station: self.eyes.word(station) == "alarm", f"the alarm of {station}")
+    async def find_runs_waiting(self) -> None:
+        """See that each run waits at open circuit until somebody says that it is to go on, and say so."""
+        for station, run in zip(STATIONS, self.runs, strict=True):
+            await until(lambda station=station: self.eyes.word(station) == "paused", f"the run of {station} to wait")
             state = self.eyes.lab.stations[station]
-            assert state.run is None
-            assert "is lost" in state.why
-            with pytest.raises(CommandRefused, match="stands in alarm"):
-                await self.eyes.lab.start(self.home.protocol(station, UNPRESSED), station=station)
-            await self.eyes.lab.acknowledge(station, reason="somebody pulled the plug")
-            await until(lambda station=station: self.eyes.word(station) != "alarm", f"{station} released")
+            assert state.run is not None
+            assert state.run.run == run
+            await self.eyes.lab.resume(station, "somebody pulled the plug")
+        await until(lambda: all(runs_at(self.eyes, station) for station in STATIONS), "both runs going on")
 
     def screen_is_live(self) -> bool:
         text = self.screen.text
@@ -163,9 +160,10 @@ class Story:
         await self.home.end("recorder")
 
 
-async def tell(home: Household, random: Random, speed: str, order: list[str]) -> None:
+async def tell(home: Home, random: Random, speed: str, order: list[str]) -> None:
     print(f"order {', '.join(order)}")
-    await home.start_simulators(*STATIONS)
+    for station in STATIONS:
+        await home.start_simulators(station)
     home.start_daemon("--speed", speed)
     async with watching(home) as eyes:
         story = Story(home, eyes, random, speed)
@@ -176,13 +174,11 @@ async def tell(home: Household, random: Random, speed: str, order: list[str]) ->
             await story.kill(victim)
         await story.end()
         assert eyes.oldest < DARK
-    assert_had(home.database, story.had)
-    assert_whole(home.database)
+    assert_whole(home.database, story.witness)
     assert list(home.journals.iterdir()) == []
     with Queries(home.database) as queries:
         ends = {run.uuid: run.state for run in queries.runs()}
-    named = ["lost"] * 2 * order.count("daemon") + ["stopped"] * 2
-    assert ends == dict(zip(story.runs, named, strict=True))
+    assert ends == dict.fromkeys(story.runs, "stopped")
 
 
 async def test_any_process_may_be_killed_while_somebody_watches(tmp_path: Path, random: Random) -> None:
@@ -195,7 +191,7 @@ async def test_any_process_may_be_killed_while_somebody_watches(tmp_path: Path, 
 @pytest.mark.slow
 @pytest.mark.skipif(MosquittoBroker.executable is None, reason="mosquitto is not installed (apt-get install mosquitto)")
 async def test_the_same_over_mosquitto_as_fast_as_it_goes(tmp_path: Path, random: Random) -> None:
-    async with household(tmp_path, Mosquitto) as home:
+    async with household(tmp_path, Mosquitto(tmp_path / "broker")) as home:
         await tell(home, random, "max", random.choices(VICTIMS, k=KILLS))
 
 
@@ -264,7 +260,8 @@ async def test_an_unplugged_instrument_ends_its_own_run_and_no_other(tmp_path: P
 
 async def test_simulators_that_die_end_their_run_by_name_and_nothing_starts_by_itself(tmp_path: Path) -> None:
     async with household(tmp_path) as home:
-        await home.start_simulators(*STATIONS)
+        for station in STATIONS:
+            await home.start_simulators(station)
         home.start_daemon("--speed", "60")
         protocol = home.protocol("cycling", UNPRESSED)
         async with watching(home) as eyes:

@@ -28,7 +28,7 @@ def inside(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
                     yield from inside(one)
 
 
-STATES = sorted({*inside(api.StationState), *inside(api.LabState)}, key=lambda model: model.__name__)
+STATES = sorted({*inside(api.StationState), *inside(api.LabState), *inside(api.Alert)}, key=lambda model: model.__name__)
 
 
 @pytest.mark.parametrize("model", [*STATES, *ACTIONS, api.Refusal, api.Bucketed], ids=lambda model: model.__name__)
@@ -52,6 +52,7 @@ def test_every_word_of_a_station_is_said() -> None:
     [
         (api.StationState, "values"),
         (api.LabState, "disk_free_byte"),
+        (api.Alert, "change"),
         (api.Request, "action"),
         (api.Reply, "error"),
         (api.RecorderState, "quarantined"),

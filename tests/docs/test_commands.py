@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from labctl.bus import __main__ as broker
 from labctl.cli import app as application
+from labctl.drill import __main__ as drill
 from labctl.record import __main__ as recorder
 
 from .pages import DOCS, DOORS, PAGES, blocks, headings, name_of, quoted, tables
@@ -112,6 +113,6 @@ def test_a_command_that_is_shown_exists_with_its_options(page: str, command: str
     if words[0] == "labctl":
         assert options <= set(parameters(COMMANDS[name_in(words)])) | set(parameters(GROUP))
     else:
-        source = {"labctl.bus": broker, "labctl.record": recorder}[words[2]].__file__
+        source = {"labctl.bus": broker, "labctl.record": recorder, "labctl.drill": drill}[words[2]].__file__
         assert source is not None
         assert options <= set(re.findall(r'add_argument\("(--[a-z]+)"', Path(source).read_text("utf-8")))

@@ -26,9 +26,14 @@ MODELS: dict[str, type[BaseModel]] = {
     "[bus]": settings.BusConfig,
     "[storage]": settings.StorageConfig,
     "[tui]": settings.TuiConfig,
+    "[alerts]": settings.AlertsConfig,
+    "[alerts.mail]": settings.MailConfig,
+    "[alerts.webhook]": settings.WebhookConfig,
     "[station.NAME]": config.StationConfig,
     "An instrument": config.InstrumentConfig,
     "[station.NAME.limits]": config.StationLimits,
+    "[station.NAME.warnings]": config.WarningMargins,
+    "[station.NAME.disagreement]": config.DisagreementLimits,
     "[station.NAME.simulation]": BenchParameters,
     "simulation.cell": CellChoice,
     "simulation.rig, a screw": RigParameters,
@@ -83,6 +88,14 @@ def test_the_keys_of_the_dashboards_page_are_possible(tmp_path: Path) -> None:
     assert checked(keys, binding_ids()) == keys
 
 
+def test_the_configuration_of_alerts_is_one(tmp_path: Path) -> None:
+    (shown,) = [b.text for b in blocks(DOCS / "how-to" / "alerts.md") if b.language == "toml"]
+    file = tmp_path / "config.toml"
+    file.write_text((ROOT / "config.toml").read_text("utf-8") + shown, "utf-8")
+    alerts = settings.load_settings(file).alerts
+    assert (alerts.mail is not None, alerts.webhook is not None) == (True, True)
+
+
 def test_the_configuration_for_separate_processes_is_one(tmp_path: Path) -> None:
     (shown,) = [b.text for b in blocks(DOCS / "how-to" / "run-separate-processes.md") if b.language == "toml"]
     stations = re.sub(r"(?s)\[bus\].*?(?=\[station)", "", (ROOT / "config.toml").read_text("utf-8"))
@@ -90,3 +103,13 @@ def test_the_configuration_for_separate_processes_is_one(tmp_path: Path) -> None
     file.write_text(stations + shown, "utf-8")
     loaded = config.load(file)
     assert (loaded.bus.broker, loaded.storage.recorder) == ("mqtt://127.0.0.1:1883", "separate")
+
+
+def test_the_configurations_for_a_site_are_some(tmp_path: Path) -> None:
+    shown = [b.text for b in blocks(DOCS / "how-to" / "site.md") if b.language == "toml"]
+    stations = re.sub(r"(?s)\[bus\].*?(?=\[)", "", (ROOT / "config.toml").read_text("utf-8"))
+    file, brokers = tmp_path / "config.toml", []
+    for text in shown:
+        file.write_text(stations + text, "utf-8")
+        brokers.append(config.load(file).bus.broker)
+    assert brokers == ["/etc/labctl/daemon.json", "mqtts://anna@lab-pc.example.org:8883"]

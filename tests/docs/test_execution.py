@@ -18,8 +18,8 @@ EXECUTED = [
     if any(block.language == "console" or block.file for block in blocks(page))
 ]
 EXECUTED.append(ROOT / "README.md")
-BY_HAND = {"run-separate-processes.md", "use-the-dashboard.md"}
-"""Pages that need a second terminal, or a person at one, for all they show."""
+BY_HAND = {"alerts.md", "run-separate-processes.md", "site.md", "use-the-dashboard.md"}
+"""Pages that need a server, a second terminal, or a person at one, for all they show."""
 STATUS = re.compile(r"\s+# exit status (\d+)$")
 
 

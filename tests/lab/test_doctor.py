@@ -13,6 +13,7 @@ import pytest
 
 from labctl import __version__
 from labctl.api import LabState
+from labctl.bus.address import Address
 from labctl.bus.client import MqttBus
 from labctl.bus.topics import Process
 from labctl.config import Config, load
@@ -23,6 +24,7 @@ from labctl.instrument import Executes, Identity
 from labctl.lab.doctor import bus, installation, instruments, machine, storage
 from labctl.lab.doctor.check import Check, Verdict
 from labctl.lab.doctor.examination import examine
+from labctl.private import write_private
 from labctl.record.health import Health
 from labctl.record.writer import Writer
 from labctl.registry import load_driver
@@ -195,8 +197,7 @@ async def test_the_daemon_is_known_by_its_retained_state(
     serving = asyncio.create_task(client.serve())
     async with asyncio.timeout(10):
         await client.connected()
-    url = f"mqtt://{address.username}:{address.password}@{address.host}:{address.port}"
-    checks = await bus.bus(configured(tmp_path, broker=url)[0])
+    checks = await bus.bus(configured(tmp_path, broker=credentials(tmp_path, address))[0])
     serving.cancel()
     await asyncio.wait([serving])
     assert [check.verdict for check in checks] == [Verdict.FINE, verdict]
@@ -205,18 +206,23 @@ async def test_the_daemon_is_known_by_its_retained_state(
     assert checks[1].found.startswith(f"{version} on lab-pc, process 7, stations A1")
 
 
+def credentials(folder: Path, address: Address) -> str:
+    path = folder / "mine.json"
+    write_private(path, orjson.dumps(address.to_json()))
+    return str(path)
+
+
 async def test_a_broker_without_daemon_and_wrong_credentials(
     tmp_path: Path, broker: AnyBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = broker.address
-    url = f"mqtt://{address.username}:{address.password}@{address.host}:{address.port}"
-    checks = await bus.bus(configured(tmp_path, broker=url)[0])
+    checks = await bus.bus(configured(tmp_path, broker=credentials(tmp_path, address))[0])
     assert [(check.part, check.verdict) for check in checks] == [
         ("broker", Verdict.FINE),
         ("daemon", Verdict.WARNING),
     ]
     monkeypatch.setattr(bus, "PATIENCE", 0.5)
-    (check,) = await bus.bus(configured(tmp_path, broker=url.replace(str(address.password), "wrong"))[0])
+    (check,) = await bus.bus(configured(tmp_path, broker=credentials(tmp_path, replace(address, password="wrong")))[0])
     assert (check.part, check.verdict) == ("broker", Verdict.ERROR)
     assert "answer" in check.found
     assert "wrong" not in check.found
@@ -280,7 +286,47 @@ def test_a_damaged_database_is_an_error(database: Path) -> None:
     database.write_bytes(pages)
     check = next(storage.storage(database))
     assert check.verdict is Verdict.ERROR
-    assert ".recover" in check.remedy
+    assert "labctl repair" in check.remedy
+
+
+def test_tables_that_their_rows_do_not_give_are_an_error(database: Path) -> None:
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("UPDATE cycles SET discharging_capacity_ah = 1.0 WHERE cycle_count = 2")
+    check = next(storage.storage(database))
+    assert check.verdict is Verdict.ERROR
+    assert "cycles of the newest run are not what its rows give" in check.found
+
+
+def test_an_index_that_lost_an_entry_is_found_by_the_thorough_check(database: Path) -> None:
+    """quick_check does not hold indexes against their tables: a run could not be found by its name."""
+    with closing(sqlite3.connect(database)) as connection:
+        (root,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_runs_1'"
+        ).fetchone()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (uuid,) = connection.execute("SELECT uuid FROM runs WHERE id = 1").fetchone()
+    content = database.read_bytes()
+    page = content[4096 * (root - 1) : 4096 * root].replace(uuid.encode(), b"!" + uuid.encode()[1:])
+    database.write_bytes(content[: 4096 * (root - 1)] + page + content[4096 * root :])
+    assert "is damaged" not in next(storage.storage(database)).found
+    check = next(storage.storage(database, thorough=True))
+    assert check.verdict is Verdict.ERROR
+    assert "is damaged: row 1 missing from index" in check.found
+
+
+def test_a_damaged_journal_and_what_was_kept_aside_are_told(database: Path) -> None:
+    folder = database.with_name("labctl.db.journal")
+    run = leave_journal(folder, "A1", whole=True)
+    path = folder / run / "0" / "000000000001.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[0], lines[1], lines[2].replace(b"1", b"2"), lines[3]]))
+    _, damaged, waiting = storage.storage(database)
+    assert (damaged.verdict, waiting.verdict) == (Verdict.ERROR, Verdict.WARNING)
+    assert f"{path} is damaged" in damaged.found
+    Journal.open(folder, run).close()
+    _, aside, _ = storage.storage(database)
+    assert aside.verdict is Verdict.WARNING
+    assert "1 damaged segment(s) were kept aside" in aside.found
 
 
 def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
@@ -364,18 +410,19 @@ def test_health_is_told_for_whoever_asks(database: Path) -> None:
 
 
 def test_a_password_that_others_can_read_is_an_error(tmp_path: Path) -> None:
-    config, path = configured(tmp_path, broker="mqtt://labctl:secret@127.0.0.1:1883")
-    path.chmod(0o644)
+    mine = tmp_path / "mine.json"
+    mine.touch(0o644)
+    config, path = configured(tmp_path, broker=str(mine))
     runtime = tmp_path / "data" / "run" / "broker" / "broker.json"
     runtime.parent.mkdir(parents=True)
     runtime.touch(0o640)
     checks = list(machine.permissions(config, path, tmp_path / "data"))
     assert [(check.verdict, check.remedy) for check in checks[1:]] == [
         (Verdict.ERROR, f"chmod 600 {runtime}"),
-        (Verdict.ERROR, f"chmod 600 {path}"),
+        (Verdict.ERROR, f"chmod 600 {mine}"),
     ]
     runtime.chmod(0o600)
-    path.chmod(0o600)
+    mine.chmod(0o600)
     assert {check.verdict for check in machine.permissions(config, path, tmp_path / "data")} == {Verdict.FINE}
 
 

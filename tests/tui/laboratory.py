@@ -189,8 +189,8 @@ class Daemon:
         said = {"error": answer} if isinstance(answer, Refusal) else {"data": answer}
         reply = Reply.model_validate({"schema": 1, "id": request.id, **said})
         for pattern, receive in list(self.bus._subscriptions):  # type: ignore[attr-defined]
-            if pattern.endswith(f"reply/{request.client}"):
-                receive(PROCESS.reply(request.client), encode(reply))
+            if pattern.endswith(f"reply/{request.user}/{request.client}"):
+                receive(PROCESS.reply(request.user, request.client), encode(reply))
 
     def commands(self, *kinds: str) -> list[Request]:
         """Return what was asked for, without the questions that plots ask."""
