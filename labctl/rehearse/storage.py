@@ -13,7 +13,7 @@ EVENT_BYTES = 140
 POSITION_BYTES = 680
 STEP_BYTES = 120
 CYCLE_BYTES = 105
-"""Of the database file: a reading without its values, each value that is not NULL, an event, one that tells where the run
+"""Of the database file: a reading without its values, each value that is not NULL, an event, one that tells where a run
 is, a step, a cycle.
 
 Measured with SQLite's dbstat on databases that a recorder had written: 124 bytes for a reading of a cycler alone, 315
