@@ -241,7 +241,8 @@ async def test_an_unplugged_instrument_ends_its_own_run_and_no_other(tmp_path: P
             assert any("B1/cycler" in alarm.sentence for alarm in alarms), alarms
             assert runs_at(eyes, "B2")
             plug("B1")
-            await until(lambda: eyes.word("B1") == "alarm", "B1 back, still to be acknowledged")
+            await until(lambda: not eyes.lab.stations["B1"].instruments["cycler"].trouble, "B1 back")
+            assert eyes.word("B1") == "alarm", "still to be acknowledged"
             await eyes.lab.acknowledge("B1", reason="the plug is in again")
             await until(lambda: eyes.word("B1") == "ready", "B1 waiting for a person")
             state = eyes.lab.stations["B1"]
