@@ -6,6 +6,7 @@ from typing import Protocol
 
 from labctl.clock import LabClock
 from labctl.config import Config
+from labctl.instrument import Executes
 from labctl.lab.assemble import simulator_of
 from labctl.link import MemoryLink
 from labctl.plan import SIDES, Side
@@ -18,7 +19,7 @@ from labctl.sim.source import CurrentSource, Open, Source, VoltageSource
 DEAF = frozenset({Kind.SILENCE, Kind.HALF, Kind.GARBAGE, Kind.DISCONNECT})
 """Faults under which an instrument cannot be heard."""
 SENSELESS = frozenset({Kind.NOT_A_NUMBER, Kind.OUT_OF_RANGE})
-"""Faults under which what it measures is no value; a cycler measures while its output is on."""
+"""Faults under which what it measures is no value."""
 
 _DARKENING = (Kind.REBOOT, Kind.OTHER_IDENTITY)
 
@@ -75,6 +76,9 @@ class Site:
         self.on_switched: Switched = lambda *, on: None
         self._config = config
         self._simulators: dict[str, SimulatedInstrument] = {}
+        driver, _ = config.drivers[name, "cycler"]
+        self._sees_open_circuit = driver.features.steps is Executes.INSTRUMENT
+        """A source-measure unit that the host drives measures nothing while its output is off."""
 
     def link(self, instrument: str, driver: Driver, clock: LabClock, life: "Lifetime") -> MemoryLink:
         """Return a wire from a process to an instrument; it ends with the process."""
@@ -118,7 +122,7 @@ class Site:
         """Whether an instrument cannot say now what it measures."""
         now = self.bench.time
         kinds = {fault.kind for fault in self.faults if fault.instrument == instrument and fault.holds(now)}
-        measures = instrument != "cycler" or energised(self.bench.cell.source)
+        measures = instrument != "cycler" or self._sees_open_circuit or energised(self.bench.cell.source)
         return bool(kinds & DEAF or (measures and kinds & SENSELESS)) or any(
             fault.kind in _DARKENING and fault.begin <= now < fault.begin + DARK
             for fault in self.faults
