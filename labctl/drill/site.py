@@ -77,6 +77,8 @@ class Site:
         self._config = config
         self._simulators: dict[str, SimulatedInstrument] = {}
         driver, _ = config.drivers[name, "cycler"]
+        self._met: dict[str, Scheduled | None] = {}
+        """By instrument, the exchange by which it came to its place; None: the first one."""
         self._sees_open_circuit = driver.features.steps is Executes.INSTRUMENT
         """A source-measure unit that the host drives measures nothing while its output is off."""
 
@@ -118,8 +120,20 @@ class Site:
         cell = bench.cell
         return Truth(bench.time, cell.voltage, cell.current, cell.source, bench.room.cell, pressures)
 
+    def meet(self) -> bool:
+        """Take whatever stands at each place now for the instrument; return whether any was exchanged since."""
+        before, self._met = self._met, {name: self._exchange(name) for name in self._simulators}
+        return any(self._met.get(name) is not exchange for name, exchange in before.items())
+
+    def _exchange(self, instrument: str) -> Scheduled | None:
+        now = self.bench.time
+        exchanges = (fault for fault in self.faults if fault.kind is Kind.OTHER_IDENTITY and fault.holds(now))
+        return next((fault for fault in exchanges if fault.instrument == instrument), None)
+
     def deaf(self, instrument: str) -> bool:
-        """Whether an instrument cannot say now what it measures."""
+        """Whether an instrument cannot say now what it measures; what a stranger in its place says is nothing of it."""
+        if self._exchange(instrument) is not self._met.get(instrument):
+            return True
         now = self.bench.time
         kinds = {fault.kind for fault in self.faults if fault.instrument == instrument and fault.holds(now)}
         measures = instrument != "cycler" or self._sees_open_circuit or energised(self.bench.cell.source)

@@ -74,7 +74,7 @@ class Witness:
         self._polls: dict[str, tuple[float, float]] = {}
         """By instrument, its poll period and its age limit, s."""
         self.programmable = False
-        self._connected = False
+        self._connected = self._exchanged = False
         self._idle_since = 0.0
         self._began = 0.0
         self._tripped: float | None = None
@@ -90,7 +90,7 @@ class Witness:
         named = station.instruments.named()
         self._polls = {name: (each.poll_period, age_limit(each)) for name, each in named.items()}
         self.programmable = isinstance(station.instruments.cycler, ProgrammableCycler)
-        self._connected = True
+        self._connected, self._exchanged = True, self.site.meet()
         self._idle_since = self.site.bench.time
         self.site.heard.update(dict.fromkeys(self.site.heard, self._idle_since))
         self._since.clear()
@@ -110,6 +110,8 @@ class Witness:
                 self.must_wait = f'the policy is "{policy}"'
             elif away > plan.outage.max_gap:
                 self.must_wait = f"the process was away for {away:.0f} s"
+            elif self._exchanged:
+                self.must_wait = "an instrument is another one than before"
 
     def ends(self) -> None:
         """The run that was under way has ended."""

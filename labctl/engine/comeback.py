@@ -92,7 +92,7 @@ class Comeback:
         await cycler.rest()
         reading = await cycler.read()
         await cycler.off()
-        return Found(self._away, self._whereabouts.seen(reading))
+        return Found(self._away, self._whereabouts.seen(reading), self._station.said_to_be)
 
     async def _ask(self, prompt: Prompt) -> None:
         answer = await self._operator.ask(prompt, "open circuit")

@@ -160,6 +160,7 @@ class Course:
             self._progress.step_count,
             self._ledger.counts,
             self._verbs.surroundings,
+            identities=self._station.said_to_be,
         )
 
 

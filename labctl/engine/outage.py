@@ -25,10 +25,12 @@ class Found:
     Attributes:
         away: s since the last record of the run; None: not known, because a clock was set.
         seen: what is measured now, at open circuit or at no current.
+        identities: by instrument, what it says it is.
     """
 
     away: float | None
     seen: Seen
+    identities: tuple[tuple[str, str], ...] = ()
 
 
 def sentence(found: Found, name: str, number: int) -> str:
@@ -60,6 +62,10 @@ def _objections(rule: Outage, position: Position, found: Found, limits: Limits) 
         yield "how long the cell sat is not known, because a clock was set"
     elif found.away > rule.max_gap:
         yield f"the cell sat {_span(found.away)}, longer than {_span(rule.max_gap)}"
+    instruments = dict(found.identities)
+    for name, identity in position.identities:
+        if instruments.get(name) != identity:
+            yield f"{name} was {identity}, and is {instruments.get(name, 'not there')}"
     if before is None:
         yield "nothing had been measured before"
         return

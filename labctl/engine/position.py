@@ -165,6 +165,7 @@ class Position:
         cycle: cycles begun; `step_count` executed steps; `counts` what went in and out.
         surroundings: what is kept around the cell while its program runs.
         following: how far a program has been followed; None where the host executes the step: `hosted` says how far.
+        identities: by instrument, what it said it is.
         ending: set where the run was ending already: it is not gone on with.
     """
 
@@ -176,6 +177,7 @@ class Position:
     surroundings: Surroundings = Surroundings()
     following: Following | None = None
     hosted: Hosted | None = None
+    identities: tuple[tuple[str, str], ...] = ()
     ending: Ending | None = None
 
 

@@ -108,6 +108,11 @@ class Station:
         for _, _, read in self._reads():
             await read()
 
+    @property
+    def said_to_be(self) -> tuple[tuple[str, str], ...]:
+        """By instrument, what it said it is when it was connected."""
+        return tuple((name, str(identity)) for name, identity in self.identities.items())
+
     def start(self, group: asyncio.TaskGroup) -> None:
         """Start polling."""
         begin = self.clock.now()

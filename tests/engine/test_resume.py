@@ -222,12 +222,32 @@ RULE = Outage(OutagePolicy.RESUME, 600.0)
 LIMITS = Limits(Bound(2.0, 4.4), 1e-3, 10.0, Bound(10.0, 60.0), Bound(0.0, 5e6))
 BEFORE = Seen(0.0, 100.0, 3.8, 1e-3, 25.0, (("negative", 2.5e6),))
 NOW = Seen(60.0, 160.0, 3.7, 0.0, 25.5, (("negative", 2.4e6),))
-WHERE = Position((0,), (), 1, 3, Counts(), Surroundings(25.0), hosted=Hosted(1, resistance=100.0, seen=BEFORE))
+CYCLER = ("cycler", "KEITHLEY 2450 (serial 1, firmware 1.7)")
+WHERE = Position(
+    (0,),
+    (),
+    1,
+    3,
+    Counts(),
+    Surroundings(25.0),
+    hosted=Hosted(1, resistance=100.0, seen=BEFORE),
+    identities=(CYCLER,),
+)
 
 
 def against(now: Seen = NOW, away: float | None = 60.0, hosted: Hosted | None = None, rule: Outage = RULE) -> list[str]:
     where = WHERE if hosted is None else replace(WHERE, hosted=hosted)
-    return list(objections(rule, where, Found(away, now), LIMITS))
+    return list(objections(rule, where, Found(away, now, (CYCLER,)), LIMITS))
+
+
+def test_an_instrument_that_is_another_one_speaks_against_it() -> None:
+    another = ("cycler", "KEITHLEY 2450 (serial 2, firmware 1.7)")
+    (only,) = objections(RULE, WHERE, Found(60.0, NOW, (another,)), LIMITS)
+    assert only == f"cycler was {CYCLER[1]}, and is {another[1]}"
+    (only,) = objections(RULE, WHERE, Found(60.0, NOW), LIMITS)
+    assert only.endswith("is not there")
+    old = replace(WHERE, identities=())  # of a journal that a version before wrote
+    assert list(objections(RULE, old, Found(60.0, NOW, (another,)), LIMITS)) == []
 
 
 def test_nothing_speaks_against_a_station_that_is_as_it_was() -> None:
