@@ -13,6 +13,8 @@ from labctl.sim.source import CurrentSource, Open, Source, VoltageSource
 
 OPENS_WITHIN = 1.5
 """s from a trip to an open circuit, where the cycler answers."""
+IN_VAIN = 2.0
+"""s that a question takes which was asked while the cycler did not answer; nothing else can be asked meanwhile."""
 OPENS_FIRST = 0.2
 """s beyond one poll from a trip to the command that opens the circuit: it waits for no other instrument."""
 IDLE_WITHIN = 10.0
@@ -239,7 +241,7 @@ class Witness:
 
     def _overdue(self, since: float, patience: float) -> bool:
         """Whether somebody who could reach the cycler has had the time to open the circuit."""
-        return self._age(max(since, self.site.well_since("cycler"))) > patience
+        return self._age(max(since, self.site.well_since("cycler") + IN_VAIN)) > patience
 
     def _age(self, since: float) -> float:
         return self.site.bench.time - since
