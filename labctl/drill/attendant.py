@@ -118,6 +118,8 @@ class Attendant:
                 await self._work(watch)
             finally:
                 self._station.stop()
+                if self._lifetime.alive:
+                    self._witness.leaving()
                 await in_lab_time(self._clock, self._station.make_safe(heaters_off=True))
                 end = {"state": RunState.STOPPED.value, "reason": "the watch ended"}
                 watch(Event("run.ended", self._clock.unix(), self._clock.now(), "The watch ended.", data=end))

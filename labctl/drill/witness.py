@@ -76,13 +76,14 @@ class Witness:
         self._polls: dict[str, tuple[float, float]] = {}
         """By instrument, its poll period and its age limit, s."""
         self.programmable = False
-        self._connected = self._exchanged = False
+        self._connected = self._polled = self._exchanged = False
         self._idle_since = 0.0
         self._began = 0.0
         self._tripped: float | None = None
         self._paused: float | None = None
         self._since: dict[str, float] = {}
-        self._told: dict[str, float] = {}
+        self._failing: set[str] = set()
+        """Instruments of which it was told that they do not answer, and not yet that they do again."""
         site.on_switched = self._switched
 
     # -- what it is told ---------------------------------------------------------------------------------------------
@@ -92,14 +93,20 @@ class Witness:
         named = station.instruments.named()
         self._polls = {name: (each.poll_period, age_limit(each)) for name, each in named.items()}
         self.programmable = isinstance(station.instruments.cycler, ProgrammableCycler)
-        self._connected, self._exchanged = True, self.site.meet()
+        self._connected, self._polled, self._exchanged = True, True, self.site.meet()
         self._idle_since = self.site.bench.time
         self.site.heard.update(dict.fromkeys(self.site.heard, self._idle_since))
+        self._failing.clear()
         self._since.clear()
 
+    def leaving(self) -> None:
+        """Nothing is measured any more from now on; the station is being made safe."""
+        self._polled = False
+
     def left(self) -> None:
-        """Nobody watches the station from now on."""
+        """Nobody reaches the station from now on."""
         self._connected, self.plan, self._tripped, self.must_wait = False, None, None, ""
+        self._polled = False
 
     def begins(self, plan: Plan, away: float | None = None) -> None:
         """A run begins, or is found again after so many seconds."""
@@ -138,7 +145,9 @@ class Witness:
             case "run.resumed":
                 self.must_wait, self._paused = "", None
             case "instrument.failed":
-                self._told[record.message.partition(" ")[0].partition("/")[2]] = self.site.bench.time
+                self._failing.add(_instrument(record))
+            case "instrument.recovered":
+                self._failing.discard(_instrument(record))
 
     # -- what it sees ------------------------------------------------------------------------------------------------
 
@@ -165,7 +174,7 @@ class Witness:
         truth = self.site.truth
         if truth.driven:
             self._look_at_source(truth)
-        if self._connected:
+        if self._polled:
             self._look_at_limits(truth)
             self._look_at_instruments(truth)
 
@@ -205,7 +214,7 @@ class Witness:
                 unknown = max(heard, self._began) + age_limit + poll  # a run gives every instrument its age limit anew
                 if self._overdue(unknown, OPENS_WITHIN):
                     self._breach("driven blindly", f"{name} has told nothing for {truth.time - heard:.1f} s")
-            if self._told.get(name, -inf) < heard and truth.time - heard > 2 * poll + TOLD_WITHIN:
+            if name not in self._failing and truth.time - heard > 2 * poll + TOLD_WITHIN:
                 self._breach("a failure that nobody told", f"{name} has told nothing for {truth.time - heard:.1f} s")
 
     def _needs(self, instrument: str, plan: Plan) -> bool:
@@ -249,6 +258,11 @@ class Witness:
     def _breach(self, promise: str, seen: str) -> None:
         if all(breach.promise != promise for breach in self.breaches):
             self.breaches.append(Breach(promise, self.site.name, self.site.bench.time, seen))
+
+
+def _instrument(event: Event) -> str:
+    """Return of which instrument of its station an event tells."""
+    return event.message.partition(" ")[0].partition("/")[2]
 
 
 def _within(source: Source, limits: Limits) -> bool:
