@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labctl.cli.context import console, print_json, settings
-from labctl.cli.remote import Json, Reason, with_lab
+from labctl.cli.remote import Consent, Json, Reason, with_lab
 
 if TYPE_CHECKING:
     from labctl.campaign.file import Campaign, Trial
@@ -20,6 +20,7 @@ def campaign(
     file: Annotated[Path, typer.Argument(help="Campaign file.", show_default=False)],
     report: Annotated[bool, typer.Option("--report", help="Start nothing, only report.")] = False,
     db: Annotated[Path | None, typer.Option(help="Database; else labctl.db in the data folder.")] = None,
+    consent: Consent = "",
     reason: Reason = "",
     json: Json = False,
 ) -> None:
@@ -33,7 +34,7 @@ def campaign(
     shelf = Shelf.read(settings(context).cells_folder)
     asked = load_campaign(file, shelf)
     cells, found = _recorded(context, db, asked, shelf)
-    started = [] if report else _start(context, asked, cells, reason)
+    started = [] if report else _start(context, asked, cells, consent, reason)
     if json:
         print_json({"campaign": asked.name, "started": started, "groups": [_group_json(group) for group in found]})
         return
@@ -58,7 +59,9 @@ def _recorded(
         return {run.cell_name or "" for run in queries.runs() if run.campaign == asked.name}, found
 
 
-def _start(context: typer.Context, asked: "Campaign", recorded: set[str], reason: str) -> list[dict[str, Any]]:
+def _start(
+    context: typer.Context, asked: "Campaign", recorded: set[str], consent: str, reason: str
+) -> list[dict[str, Any]]:
     """Start what nobody has started; a cell that waits or runs at a station has been."""
     to_come = [trial for trial in asked.trials if trial.cell.name not in recorded]
     if not to_come:
@@ -79,6 +82,7 @@ def _start(context: typer.Context, asked: "Campaign", recorded: set[str], reason
             cell=Path(trial.cell.source.name),
             inputs=trial.inputs,
             campaign=asked.name,
+            consent=consent,
             reason=reason,
         )
         return {**done.model_dump(), "cell": trial.cell.name, "values": dict(trial.values)}
