@@ -105,3 +105,34 @@ def test_a_program_is_gone_on_with_twenty_times(lab: Lab) -> None:
                     assert next_step == step + 1
                     assert next_since <= 0.011
                     assert later - time <= 0.011
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_program_that_the_guard_paused_waits_for_a_person_and_goes_on(lab: Lab) -> None:
+    daemon = lab.start_daemon("--speed", "60")
+    run = json.loads(lab.ask("start", "cycling.toml", "--station", "C07", "--json").stdout)["run"]
+    lab.until("C07", "charge", "rest")
+    daemon.kill()
+    daemon.wait()
+    guarded = lab.ask("guard", "--once", "--json")
+    assert guarded.returncode == 0, guarded.stderr
+    assert json.loads(guarded.stdout)["report"]["stations"]["C07"]["outcome"] == "safe", guarded.stdout
+
+    daemon = lab.start_daemon("--speed", "60")
+    state = lab.until("C07", "paused")
+    assert any("guard" in str(alarm["quantity"]) for alarm in state["alarms"]), state["alarms"]  # type: ignore[attr-defined]
+    assert lab.ask("resume", "C07").returncode == 0
+    lab.until("C07", "charge", "rest")
+    assert lab.ask("stop", "C07", "--yes").returncode == 0
+    lab.until("C07", "idle")
+    daemon.terminate()
+    daemon.wait(60.0)
+    with Queries(lab.data / "labctl.db") as queries:
+        stored = queries.run(run)
+        assert stored.state == "stopped", stored.end_reason
+        kinds = [event.kind for event in queries.events(stored.id)]
+        assert kinds.count("run.paused") == kinds.count("run.resumed") == 1, kinds
+        rows = queries.readings(stored.id, ("test_time_second", "step_count"))
+        assert all(later[1] >= before[1] for before, later in pairwise(rows))
+        assert {step.name for step in queries.steps(stored.id)} >= {"pause"}
