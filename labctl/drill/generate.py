@@ -10,6 +10,8 @@ from labctl.sim.chance import random_script
 from labctl.sim.schedule import HAPPENS_TO, Scheduled
 
 MOST_STATIONS = 3
+LONG = 2.0
+"""Hours from which a laboratory has one station: stations together are looked at in many short ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def generate(seed: int, hours: float) -> Case:
     """Draw the case of a seed that lasts so many hours of lab time."""
     draw = Random(f"case {seed}")
     duration = hours * 3600.0
-    count = draw.choice((1, 1, 1, 1, 2, 2, MOST_STATIONS))
+    count = min(draw.choice((1, 1, 1, 1, 2, 2, MOST_STATIONS)), MOST_STATIONS if hours < LONG else 1)
     places = tuple(_place(draw, f"S{number}", duration) for number in range(1, count + 1))
     deaths: list[Death] = []
     at = 0.0
