@@ -42,6 +42,7 @@ def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
     fake.parent.mkdir(parents=True)
     fake.write_text(
         '#!/bin/sh\necho "$1" >> "$PWD/asked"\n'
+        'if [ "$1" = tui ] && [ -t 0 ] && [ -t 1 ] && [ -t 2 ]; then echo seen >> "$PWD/asked"; fi\n'
         'if [ "$1" = daemon ]; then trap "echo ended >> $PWD/asked; exit 0" TERM; while :; do sleep 0.05; done; fi\n'
     )
     fake.chmod(0o755)
@@ -51,6 +52,7 @@ def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
     assert status == 0
     assert asked.count("start") == 4
     assert asked.index("tui") < asked.index("ended")
+    assert "seen" in asked, "the dashboard draws on its standard error, which must be the terminal"
 
 
 def pty_run(command: list[str], environment: dict[str, str], folder: Path) -> int:
