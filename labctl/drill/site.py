@@ -26,7 +26,10 @@ _DARKENING = (Kind.REBOOT, Kind.OTHER_IDENTITY)
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is so, whatever anybody measures: s, V, A, °C, Pa; `source` is what is connected to the cell."""
+    """What is so, whatever anybody measures: s, V, A, °C, Pa; `source` is what is connected to the cell.
+
+    Where no probe is at the cell, `celsius` is that of its bath: what nothing can measure nobody is held to.
+    """
 
     time: float
     voltage: float
@@ -81,6 +84,8 @@ class Site:
         """By instrument, the exchange by which it came to its place; None: the first one."""
         self._sees_open_circuit = driver.features.steps is Executes.INSTRUMENT
         """A source-measure unit that the host drives measures nothing while its output is off."""
+        _, thermostat = config.drivers.get((name, "thermostat"), (None, None))
+        self._probed = getattr(thermostat, "external_probe", False)
 
     def link(self, instrument: str, driver: Driver, clock: LabClock, life: "Lifetime") -> MemoryLink:
         """Return a wire from a process to an instrument; it ends with the process."""
@@ -118,7 +123,8 @@ class Site:
         bench = self.bench
         pressures = {side: bench.rig.force(side) / bench.rig.area for side in SIDES}
         cell = bench.cell
-        return Truth(bench.time, cell.voltage, cell.current, cell.source, bench.room.cell, pressures)
+        celsius = bench.room.cell if self._probed else bench.room.bath
+        return Truth(bench.time, cell.voltage, cell.current, cell.source, celsius, pressures)
 
     def meet(self) -> bool:
         """Take whatever stands at each place now for the instrument; return whether any was exchanged since."""
