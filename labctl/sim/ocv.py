@@ -17,9 +17,14 @@ _FRESH_SLOPE = 4.0
 _PLATEAU, _PLATEAU_WIDTH, _PLATEAU_HEIGHT = 0.254, 0.008, 0.004
 """H2-H3: lithium content at 4.2 V; width and V assumed."""
 
+_Steps = tuple[tuple[float, float, float], ...]
+"""Part of the lithium, V vs Li, width in RT/F."""
 _NICKELATE_STEPS = ((0.300, 3.66, 2.5), (0.315, 3.97, 3.5), (0.180, 4.20, 0.8), (0.205, 4.75, 6.0))
-"""LiNiO2: part of the lithium, V, width in RT/F. 4.2 V is Doerrer's H2-H3; all else is assumed (3.66 and 4.0 V from
+"""LiNiO2. 4.2 V is Doerrer's H2-H3; all else is assumed (3.66 and 4.0 V from
 memory)."""
+_SPINEL_STEPS = ((0.10, 4.02, 2.0), (0.45, 4.62, 1.0), (0.45, 4.68, 1.0))
+"""LiNi0.5Mn1.5O4. Lee's plateaus in discharge, 3.4 V and 4.0 V against Li-In, are 4.02 V and 4.62 V; the parts, the
+widths and the upper half of the nickel's plateau are assumed."""
 
 
 @cache
@@ -36,7 +41,13 @@ def nickel_rich_layered() -> tuple[float, ...]:
 @cache
 def nickelate() -> tuple[float, ...]:
     """Return the voltage of LiNiO2, V vs Li: a sum of logistic steps in the lithium content, inverted."""
-    return tuple(_inverted(min(max(1.0 - k / (KNOTS - 1), 1e-3), 1.0 - 1e-3)) for k in range(KNOTS))
+    return _stepped(_NICKELATE_STEPS)
+
+
+@cache
+def spinel() -> tuple[float, ...]:
+    """Return the voltage of LiNi0.5Mn1.5O4, V vs Li: a sum of logistic steps in the lithium content, inverted."""
+    return _stepped(_SPINEL_STEPS)
 
 
 def cell_curves(electrode: tuple[float, ...], counter: float, hole: float, width: float) -> tuple[Curve, Curve]:
@@ -74,10 +85,14 @@ def _chen(x: float) -> float:
     )
 
 
-def _inverted(lithium: float) -> float:
+def _stepped(steps: _Steps) -> tuple[float, ...]:
+    return tuple(_inverted(steps, min(max(1.0 - k / (KNOTS - 1), 1e-3), 1.0 - 1e-3)) for k in range(KNOTS))
+
+
+def _inverted(steps: _Steps, lithium: float) -> float:
     low, high = 2.0, 8.0
     for _ in range(60):
         middle = 0.5 * (low + high)
-        held = sum(part / (1.0 + math.exp((middle - u) / (w * _THERMAL_VOLTAGE))) for part, u, w in _NICKELATE_STEPS)
+        held = sum(part / (1.0 + math.exp((middle - u) / (w * _THERMAL_VOLTAGE))) for part, u, w in steps)
         low, high = (middle, high) if held > lithium else (low, middle)
     return 0.5 * (low + high)

@@ -1,4 +1,4 @@
-"""Cells by name: three papers' cells, each constant with its source.
+"""Cells by name: five papers' cells, each constant with its source.
 
 "calibrated" means chosen so that the simulated cell shows the paper's figure: it proves software, not chemistry.
 Lengths, loadings and resistances are written in the papers' units and converted once.
@@ -6,7 +6,7 @@ Lengths, loadings and resistances are written in the papers' units and converted
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import pi
+from math import inf, pi
 
 from pydantic import field_validator
 
@@ -53,6 +53,60 @@ def _nmc83_li() -> CellParameters:
         creep_pressure=10e6,  # paper: 10 MPa fails no earlier than 2.5 MPa
         penetration_exponent=2.0,  # calibrated: 50 MPa shorts in the first charge (paper)
         short_resistance=2e3,  # assumed
+    )
+
+
+def _nmc83_lto() -> CellParameters:
+    """SC-NMC83 | Li6PS5Cl | LTO (Doerrer 2021): the same cathode, no lithium to plate."""
+    charging, discharging = ocv.cell_curves(ocv.nickel_rich_layered(), counter=1.55, hole=0.050, width=0.004)
+    return replace(
+        _nmc83_li(),
+        charging=charging,
+        discharging=discharging,
+        negative_growth=0.0,  # LTO keeps its volume within 0.2 % (paper)
+        penetration_charge=inf,
+        short_resistance=inf,
+    )
+
+
+def _nmc811_li() -> CellParameters:
+    """NMC811 | Li6PS5Cl | Li, which dies after six cycles (Wang 2024, 10.1021/jacs.4c02198): the rest is NMC83's."""
+    return replace(
+        _nmc83_li(),
+        side_capacity=60.0 * _MAH_PER_G,  # assumed: "notably low" first efficiency, no number in the paper
+        fade=0.036,  # calibrated to 83 % of the first discharge in the sixth
+        fade_exponent=0.0,  # assumed: the pressure is not stated
+        penetration_charge=inf,  # assumed: it is the cathode that fails
+        short_resistance=inf,
+        death_cycle=5.5,  # paper: "ceases to function" after six cycles; by then it has aged by less than six full ones
+        death_resistance=1e6 * _OHM_CM2,  # assumed: enough to meet both cut-offs at once
+    )
+
+
+def _lnmo_liin() -> CellParameters:
+    """Al2O3-coated hollow LNMO (70 % of the cathode) | Li6PS5Cl | Li-In (Lee 2022, 10.1021/acs.nanolett.2c02426)."""
+    charging, discharging = ocv.cell_curves(ocv.spinel(), counter=0.62, hole=0.01, width=0.004)
+    return CellParameters(
+        area=_DIE_10_MM,  # assumed: the diameter is in the supporting information
+        loading=14 * _MG_PER_CM2,  # paper, pellet
+        specific_capacity=146.7 * _MAH_PER_G,  # all lithium of LiNi0.5Mn1.5O4, from its formula; 146 in the paper
+        charging=charging,
+        discharging=discharging,
+        accessible=0.717,  # calibrated to 105.5 mAh/g
+        side_capacity=24.0 * _MAH_PER_G,  # calibrated to the 81.4 % of two cycles of ALD; five are "similar"
+        side_share=0.5,  # assumed
+        separator_resistance=30 * _OHM_CM2,  # assumed
+        interface_resistance=570 * _OHM_CM2,  # paper: both electrodes after the first discharge
+        reference_pressure=10e6,  # assumed: the stack pressure is in the supporting information
+        pressure_exponent=-0.5,  # arXiv 2501.00600, contacts of Li6PS5Cl
+        slow_resistance=30 * _OHM_CM2,  # assumed
+        slow_time=60.0,  # assumed
+        exchange_current=1.0 * _MA_PER_CM2,  # assumed
+        activation_energy=35e3,  # assumed
+        reference_temperature=25.0,  # assumed: the temperature is in the supporting information
+        fade=0.00468,  # calibrated to 62.1 % after 100 cycles (pellet)
+        full_swing=0.98,  # assumed: almost all that takes part
+        positive_growth=-0.062 / 0.98 / 4400.0,  # paper: 6.2 %; 4.4 g/cm³ assumed
     )
 
 
@@ -111,6 +165,9 @@ def _nmc721_liin() -> CellParameters:
 
 PRESETS: dict[str, Callable[[], CellParameters]] = {
     "nmc83-li": _nmc83_li,
+    "nmc83-lto": _nmc83_lto,
+    "nmc811-li": _nmc811_li,
+    "lnmo-liin": _lnmo_liin,
     "lno-lto": _lno_lto,
     "nmc721-liin": _nmc721_liin,
 }
