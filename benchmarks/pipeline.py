@@ -35,7 +35,7 @@ from labctl.bus.topics import Process
 from labctl.clock import RealClock, host_monotonic
 from labctl.engine.board import Board
 from labctl.engine.ledger import Ledger
-from labctl.engine.rows import RowWriter
+from labctl.engine.rows import RowWriter, When
 from labctl.instrument import Cycler, Range
 from labctl.link import open_link
 from labctl.reading import COLUMNS, Reading
@@ -69,7 +69,8 @@ class Sampler:
         now = self._clock.now()
         self._board.see_cell(reading, now)
         self._ledger.add(reading, now)
-        return self._rows.row(reading, now, self._clock.unix(), cycle=0, step_count=1, step_id=1)
+        when = When(self._clock.unix(), now - self._ledger.start_time, now - self._ledger.step_start)
+        return self._rows.row(reading, now, when, cycle=0, step_count=1, step_id=1)
 
 
 Samplers = list[Sampler]

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,9 +19,20 @@ from labctl.protocol.model import (
     TemperatureSpan,
     VoltageChange,
 )
+from labctl.protocol.schema import schema_of
 from labctl.protocol.source import KeyPath, Source
-from labctl.quantity import Current, Dimension, Duration, Length, Quantity, Voltage, WordingError, Written
-from labctl.registry import Driver, UnknownDriver, load_driver
+from labctl.quantity import (
+    Current,
+    Dimension,
+    Duration,
+    Length,
+    Quantity,
+    Stiffness,
+    Voltage,
+    WordingError,
+    Written,
+)
+from labctl.registry import Driver, UnknownDriver, driver_names, load_driver
 from labctl.settings import LabSettings, read_as
 from labctl.sim.bench import BenchParameters
 from labctl.table import Model
@@ -116,6 +128,13 @@ class DisagreementLimits(Model):
     screw: Length | None = None
 
 
+class FrameConfig(Model):
+    """[station.X.frame]: the mechanics between screw and stack, by which a check judges what a rig can resolve."""
+
+    stiffness: Stiffness | None = None
+    lead: Length | None = None
+
+
 class StationConfig(Model):
     """[station.X]: instruments by role, limits, and what stands in for them in simulation."""
 
@@ -126,6 +145,7 @@ class StationConfig(Model):
     limits: StationLimits
     warnings: WarningMargins = WarningMargins()
     disagreement: DisagreementLimits = DisagreementLimits()
+    frame: FrameConfig = FrameConfig()
     simulation: BenchParameters = BenchParameters()
 
     def instruments(self) -> Iterator[tuple[str, Role, InstrumentConfig]]:
@@ -163,6 +183,12 @@ class Config:
         self.alerts = file.alerts
         self.stations = file.station
         self.drivers = drivers
+
+    def simulating(self, station: str, simulation: BenchParameters) -> "Config":
+        """Return the same configuration, but for what stands in for a station's cell, rig and room in simulation."""
+        other = copy(self)
+        other.stations = self.stations | {station: self.station(station).model_copy(update={"simulation": simulation})}
+        return other
 
     @property
     def folder(self) -> Path:
@@ -289,3 +315,17 @@ def _own_keys(error: ValidationError, driver: Driver, source: Source, path: KeyP
             reason = cause.sentence if isinstance(cause, WordingError) else f"{key}: {detail['msg']}"
             remedy = f"{cause.remedy[:1].upper()}{cause.remedy[1:]}." if isinstance(cause, WordingError) else ""
             yield Finding("value", source.value(here), reason, remedy)
+
+
+def config_schema() -> dict[str, Any]:
+    """Return the JSON Schema of config.toml, with the keys of every driver that is installed here."""
+    schema = schema_of(_File)
+    instrument = schema["$defs"]["InstrumentConfig"]
+    instrument["properties"]["driver"]["enum"] = driver_names()
+    instrument["allOf"] = []
+    for name in driver_names():
+        options = schema_of(load_driver(name).options)
+        schema["$defs"] |= options.get("$defs", {})
+        its_keys = {"properties": options.get("properties", {}), "required": options.get("required", [])}
+        instrument["allOf"].append({"if": {"properties": {"driver": {"const": name}}}, "then": its_keys})
+    return schema

@@ -58,6 +58,8 @@ class Place:
     length: int = 1
     text: str = ""
     """The whole line, for the caret picture."""
+    via: str = ""
+    """From where the file, or the definition, is run: "main.toml:12"; empty: it is the file that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class Finding:
         lines = [head]
         if p.text:
             lines += [gutter + p.text, caret]
+        if p.via:
+            lines.append(f"      = run from {p.via}")
         if self.remedy:
             lines.append(f"      = {self.remedy}")
         return "\n".join(lines)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from labctl.quantity import Dimension, Written
+from labctl.quantity import Dimension, Quantity, Written
 
 
 def _in_si(dimension: Dimension) -> BeforeValidator:
@@ -14,7 +14,7 @@ def _in_si(dimension: Dimension) -> BeforeValidator:
     def read(value: object) -> float:
         return value if isinstance(value, float) and isfinite(value) else float(written.read(value))
 
-    return BeforeValidator(read)
+    return BeforeValidator(read, json_schema_input_type=Annotated[Quantity, written])
 
 
 class Parameters(BaseModel):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, runtime_checkable
+from zlib import crc32
 
 from pydantic import BaseModel, ConfigDict
 
@@ -38,6 +39,8 @@ class Features:
         watchdog: whether the instrument makes itself safe when its host falls silent.
         takeover: whether a second process can open it and make it safe after the first one died.
         self_locking: (rigs) whether the mechanism holds force without torque.
+        accuracy: (load cells) share of its capacity by which a reading may be wrong; None: not declared.
+        voltage_resolution, current_resolution: (cyclers) V and A, the smallest difference told; None: not declared.
         tried_on_hardware: false until someone has.
     """
 
@@ -46,6 +49,9 @@ class Features:
     watchdog: bool = False
     takeover: bool = True
     self_locking: bool = False
+    accuracy: float | None = None
+    voltage_resolution: float | None = None
+    current_resolution: float | None = None
     tried_on_hardware: bool = False
 
 
@@ -71,6 +77,11 @@ class Identity:
 
     def __str__(self) -> str:
         return f"{self.vendor} {self.model} (serial {self.serial or 'unknown'}, firmware {self.firmware or 'unknown'})"
+
+
+def digest_of(identity: str) -> str:
+    """Return eight hexadecimal digits that tell one identity, as text, from another."""
+    return f"{crc32(identity.encode()):08x}"
 
 
 class Limiting(StrEnum):
@@ -275,6 +286,8 @@ class PressureRig(Instrument, Protocol):
     """Turns a screw. It moves only between `engage` and `freeze`."""
 
     torque_range: Range
+    continuous_torque: float
+    """N·m at the screw that it can hold for ever."""
     angle_resolution: float
 
     async def engage(self, torque: float, speed: float) -> None:

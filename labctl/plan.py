@@ -20,6 +20,8 @@ class Quantity(StrEnum):
     CURRENT = "current"
     POWER = "power"
     CAPACITY = "capacity"
+    CAPACITY_OF_CYCLE = "capacity of cycle"
+    CAPACITY_NET = "capacity net"
     ENERGY = "energy"
     TIME = "time"
     CV_TIME = "cv_time"
@@ -30,6 +32,10 @@ class Quantity(StrEnum):
     PRESSURE_POSITIVE = "pressure.positive"
     FORCE = "force"
     TORQUE = "torque"
+    SOC = "soc"
+    VOLTAGE_RATE = "dV/dt"
+    CURRENT_RATE = "dI/dt"
+    PRESSURE_RATE = "dP/dt"
 
 
 class Operator(StrEnum):
@@ -43,13 +49,17 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """`quantity op value`, true once it has held for `hold` seconds; `magnitude` compares the absolute value."""
+    """`quantity op value`, true once it has held for `hold` seconds; `magnitude` compares the absolute value.
+
+    A derivative is the slope of a straight line through the last `over` seconds.
+    """
 
     quantity: Quantity
     operator: Operator
     value: float
     magnitude: bool = False
     hold: float = 0.0
+    over: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,38 @@ class Stable:
     within: float
     relative: bool
     hold: float
+
+
+class CycleQuantity(StrEnum):
+    """What a condition can ask of complete cycles; both are ratios."""
+
+    RETENTION = "retention"
+    COULOMBIC_EFFICIENCY = "coulombic_efficiency"
+
+
+@dataclass(frozen=True, slots=True)
+class OfCycles:
+    """True while each of the last `cycles` complete cycles meets the comparison; false while there are fewer.
+
+    Attributes:
+        ref: number of the cycle, in the life of the cell, whose discharge capacity is 1; only cycles that discharge
+            with the same current are compared with it. None: not a retention.
+        tag: only cycles of loops with this tag count; empty: those of every loop.
+    """
+
+    quantity: CycleQuantity
+    operator: Operator
+    value: float
+    ref: int | None = None
+    tag: str = ""
+    cycles: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The operator's last answer is this text; not known while nobody was asked."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +129,7 @@ class Not:
     part: "Condition"
 
 
-Condition = Compare | Stable | All | Any | Not
+Condition = Compare | OfCycles | Answered | Stable | All | Any | Not
 
 
 class Then(StrEnum):
@@ -231,9 +273,70 @@ class ConstantCurrent:
 
 @dataclass(frozen=True, slots=True)
 class ConstantVoltage:
-    """Hold a voltage with at most `max_current` (magnitude)."""
+    """Hold a voltage with at most `max_current` (magnitude).
+
+    With `relative` the voltage is added to that of the cell at open circuit just before; their sum must lie strictly
+    inside these bounds.
+    """
 
     voltage: float
+    max_current: float
+    relative: Bound | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantPower:
+    """Put a power (W, positive charges) into the cell, or take it out, with at most `max_current` (magnitude).
+
+    The host sets the current; the instrument bounds the voltage at `voltage`, as in ConstantCurrent.
+    """
+
+    power: float
+    voltage: float
+    max_current: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantResistance:
+    """Discharge as a load of `resistance` (ohm) does, with at most `max_current` (magnitude).
+
+    The host sets the current; the instrument bounds the voltage at `voltage`, as in ConstantCurrent.
+    """
+
+    resistance: float
+    voltage: float
+    max_current: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Move the voltage from corner to corner at `rate` (V/s), with at most `max_current` (magnitude) either way.
+
+    The host sets the voltage, in stairs. A corner that is None is the voltage of the cell at open circuit just before,
+    which must lie strictly inside `window`.
+    """
+
+    corners: tuple[float | None, ...]
+    rate: float
+    max_current: float
+    window: Bound
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Drive a current (A) or a power (W) that follows the time of the step; positive charges.
+
+    A value holds until the next one, or leads there in a straight line where `linear` says so; the last time ends it.
+    The host sets the current, at most `max_current` (magnitude); the instrument bounds the voltage at `low` while the
+    cell is discharged and at `high` while it is charged.
+    """
+
+    times: tuple[float, ...]
+    values: tuple[float, ...]
+    of: Literal["current", "power"]
+    linear: bool
+    low: float
+    high: float
     max_current: float
 
 
@@ -242,12 +345,35 @@ class Pressure:
     """Bring sides to pressures (Pa) at `ramp` (Pa/s); stays in force until the next one.
 
     `control`: "force" closed loop on the load cell; "gap" locked; "free". A side whose rig has no actuator is
-    asserted: it must come within the end's tolerance by itself.
+    asserted: it must come within the end's tolerance by itself. `changes` are relative to what the plan has asked of a
+    side before, or to what is measured where it has asked nothing; they become targets when the step begins.
     """
 
     targets: tuple[tuple[Side, float], ...]
     ramp: float
     control: Literal["force", "gap", "free"] = "force"
+    changes: "tuple[Change, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A pressure that rises or falls by so many Pa, and not beyond `bound`."""
+
+    side: Side
+    by: float
+    bound: float
+
+    def target(self, base: float) -> float:
+        """Return the pressure in Pa that this leads to from another one."""
+        return min(base + self.by, self.bound) if self.by > 0.0 else max(base + self.by, self.bound)
+
+
+@dataclass(frozen=True, slots=True)
+class Torque:
+    """Tighten the screw of a side until it needs `torque` (N·m), which bounds the drive; leave it there, locked."""
+
+    side: Side
+    torque: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,11 +402,61 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Park:
+    """Keep the cell until the operator says that it was taken: at open circuit, or at `voltage` where one is given."""
+
+    text: str
+    voltage: float | None = None
+    max_current: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """Leave the cell at open circuit to another instrument until the operator says that it is free again."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """End the protocol here."""
 
 
-Action = Rest | ConstantCurrent | ConstantVoltage | Pressure | Tare | Temperature | Prompt | Finish
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """Go on at the step with this name: a later one of the same list, or of one around it."""
+
+    label: str
+
+
+Action = (
+    Rest
+    | ConstantCurrent
+    | ConstantVoltage
+    | ConstantPower
+    | ConstantResistance
+    | Sweep
+    | Profile
+    | Pressure
+    | Torque
+    | Tare
+    | Temperature
+    | Prompt
+    | Park
+    | Handover
+    | Finish
+    | Jump
+)
+
+
+def direction(action: Action) -> int:
+    """Return +1 for an action that only charges, -1 for one that only discharges, 0 for any other."""
+    match action:
+        case ConstantCurrent(current=way) | ConstantPower(power=way):
+            return (way > 0) - (way < 0)
+        case ConstantResistance():
+            return -1
+    return 0
 
 
 # -- tree ----------------------------------------------------------------------------------------------------------
@@ -318,7 +494,10 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """`passes` is the total number of passes; where `counts` is set, one pass is one cycle."""
+    """`passes` is the total number of passes; where `counts` is set, one pass is one cycle.
+
+    `tag` names its cycles; `discharges_first` turns their coulombic efficiency over.
+    """
 
     id: int
     name: str
@@ -327,6 +506,8 @@ class Loop:
     body: "tuple[Node, ...]"
     hooks: tuple[Hook, ...] = ()
     line: int = 0
+    tag: str = ""
+    discharges_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,6 +548,7 @@ class BoundCell:
         one_c: A at 1C.
         theoretical: C, the charge one full pass can move at most.
         negative_potential: V vs Li, of the counter electrode.
+        soc: state of charge when the run begins, as a ratio.
     """
 
     name: str
@@ -377,6 +559,22 @@ class BoundCell:
     one_c: float | None = None
     theoretical: float | None = None
     negative_potential: float | None = None
+    soc: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The mechanics between screw and stack; None: nobody has said.
+
+    Attributes:
+        stiffness: N/m, of all between screw and stack.
+        lead: m, of one turn of the screw.
+        screw: m, its nominal diameter.
+    """
+
+    stiffness: float | None = None
+    lead: float | None = None
+    screw: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +589,10 @@ class StationAbilities:
         external_probe: whether the thermostat measures the cell's own temperature.
         without_takeover: instruments that a guard cannot make safe when the process that has them dies.
         software_only: those of them that have no limits and no watchdog of their own either.
+        accuracy: by how many N the force of a side may be wrong, where the load cell's driver says.
+        continuous_torque: N·m that the rig holds for ever; `torque` is for a moment.
+        angle_resolution: rad, the smallest turn of the screw.
+        voltage_resolution, current_resolution: V and A, the smallest difference that the cycler tells.
     """
 
     name: str
@@ -413,6 +615,12 @@ class StationAbilities:
     margins: Margins = Margins()
     disagreement: Disagreement = Disagreement()
     debounce: float = 0.0
+    accuracy: tuple[tuple[Side, float], ...] = ()
+    continuous_torque: float | None = None
+    angle_resolution: float | None = None
+    voltage_resolution: float | None = None
+    current_resolution: float | None = None
+    frame: Frame = Frame()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Annotated, Literal
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from labctl.literal import literal
@@ -25,6 +26,7 @@ class Dimension(StrEnum):
 
     VOLTAGE = "voltage"
     VOLTAGE_RATE = "rate of voltage"
+    CURRENT_RATE = "rate of current"
     POTENTIAL = "voltage vs Li"
     CURRENT = "current"
     CURRENT_DENSITY = "current density"
@@ -55,7 +57,8 @@ class Dimension(StrEnum):
 # The first unit of each dimension is the one that sentences propose. Factors to SI are exact.
 _UNITS: dict[Dimension, dict[str, str]] = {
     Dimension.VOLTAGE: {"V": "1", "mV": "1/1000", "uV": "1/1000000"},
-    Dimension.VOLTAGE_RATE: {"mV/s": "1/1000", "V/s": "1", "mV/min": "1/60000"},
+    Dimension.VOLTAGE_RATE: {"mV/s": "1/1000", "V/s": "1", "mV/min": "1/60000", "mV/h": "1/3600000"},
+    Dimension.CURRENT_RATE: {"mA/min": "1/60000", "mA/s": "1/1000", "uA/s": "1/1000000", "uA/min": "1/60000000"},
     Dimension.POTENTIAL: {"V": "1", "mV": "1/1000"},
     Dimension.CURRENT: {"mA": "1/1000", "A": "1", "uA": "1/1000000", "nA": "1/1000000000"},
     Dimension.CURRENT_DENSITY: {"mA/cm2": "10", "A/cm2": "10000", "uA/cm2": "1/100", "A/m2": "1"},
@@ -72,7 +75,13 @@ _UNITS: dict[Dimension, dict[str, str]] = {
     Dimension.TEMPERATURE_DIFFERENCE: {"K": "1", "mK": "1/1000"},
     Dimension.TEMPERATURE_RATE: {"K/min": "1/60", "K/s": "1"},
     Dimension.PRESSURE: {"MPa": "1000000", "kPa": "1000", "Pa": "1", "GPa": "1000000000", "bar": "100000"},
-    Dimension.PRESSURE_RATE: {"MPa/s": "1000000", "kPa/s": "1000", "MPa/min": "50000/3", "kPa/min": "50/3"},
+    Dimension.PRESSURE_RATE: {
+        "MPa/s": "1000000",
+        "kPa/s": "1000",
+        "MPa/min": "50000/3",
+        "kPa/min": "50/3",
+        "kPa/h": "5/18",
+    },
     Dimension.FORCE: {"N": "1", "kN": "1000", "mN": "1/1000"},
     Dimension.TORQUE: {"N m": "1", "mN m": "1/1000"},
     Dimension.STIFFNESS: {"N/m": "1", "N/mm": "1000", "N/um": "1000000"},
@@ -270,6 +279,11 @@ class Written:
             serialization=core_schema.to_string_ser_schema(),
             json_schema_input_schema=core_schema.str_schema(),
         )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        units = ", ".join(dict.fromkeys(_unit_shown(unit, d) for d in self.allowed for unit in _UNITS[d]))
+        described = f"{' or '.join(self.allowed)}, as text with its unit: {units}"
+        return {"type": "string", "description": described, "examples": [_example("1", d) for d in self.allowed]}
 
 
 Voltage = Annotated[Quantity, Written((Dimension.VOLTAGE,))]

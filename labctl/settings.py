@@ -109,6 +109,13 @@ class StorageConfig(Model):
         return self.folder / "labctl.db"
 
 
+class ProtocolsConfig(Model):
+    """[protocols]: where commands look for a protocol that is given by name."""
+
+    folders: tuple[str, ...] = ()
+    """Folders or git checkouts, as seen from this file; the folder protocols beside it and the shipped one follow."""
+
+
 class TuiConfig(Model):
     """[tui]: the dashboard."""
 
@@ -170,6 +177,7 @@ class LabSettings(Model):
     lab: LabConfig = LabConfig()
     bus: BusConfig = BusConfig()
     storage: StorageConfig = StorageConfig()
+    protocols: ProtocolsConfig = ProtocolsConfig()
     tui: TuiConfig = TuiConfig()
     alerts: AlertsConfig = AlertsConfig()
     station: dict[str, Any]

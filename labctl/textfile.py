@@ -1,4 +1,4 @@
-"""Reads a file that somebody names: an ordinary one, of bounded size, in UTF-8; else a sentence says why not.
+"""Reads and rewrites files that somebody names: ordinary ones, of bounded size, in UTF-8; else says why not.
 
 What a path leads to is not trusted: a pipe would block for ever, a device may act on being opened, and a large file
 fills the memory before anybody has looked at it.
@@ -6,6 +6,7 @@ fills the memory before anybody has looked at it.
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 MAX_BYTES = 500_000
@@ -48,6 +49,19 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
     if len(raw) > most:
         raise Unreadable(f"this file is larger than {most // 1000} kB", "It is text; keep data in other files.")
     return raw
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Rewrite a file so that a reader finds the old text or the new one, never a part; raises OSError."""
+    target = path.resolve()
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", newline="", dir=target.parent, prefix=".", suffix=".part", delete=False
+    ) as part:
+        part.write(text)
+        part.flush()
+        os.fsync(part.fileno())
+    Path(part.name).chmod(target.stat().st_mode & 0o777)
+    Path(part.name).replace(target)
 
 
 def is_inside(path: Path, *folders: Path) -> bool:

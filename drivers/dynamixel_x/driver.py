@@ -81,6 +81,7 @@ class DynamixelX:
         self._speed_per_count = table.RADIAN_PER_SECOND_PER_COUNT / options.reduction
         self.angle_resolution = 1 / abs(self._counts_per_radian)
         self.torque_range = Range(abs(self._torque_per_count), options.torque_limit)
+        self.continuous_torque = options.reduction * table.CONTINUOUS_TORQUE
         self._fastest = 0.0
         self._firmware = 0
         self._identity: Identity | None = None

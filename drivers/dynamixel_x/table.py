@@ -17,6 +17,8 @@ NEWTON_METRE_PER_AMPERE = 2.409
 """Stall torque over stall current at 12 V (10.6 N·m at 4.4 A); taken as linear, gear friction left out."""
 NEWTON_METRE_PER_COUNT = NEWTON_METRE_PER_AMPERE * AMPERE_PER_COUNT
 STALL_TORQUE = 10.6
+CONTINUOUS_TORQUE = 0.2 * STALL_TORQUE
+"""About what the maker allows for ever."""
 """N·m at 12 V."""
 WATCHDOG_UNIT = 0.02
 """Seconds."""

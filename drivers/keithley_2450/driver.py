@@ -45,7 +45,7 @@ class Keithley2450:
 
     ROLE: ClassVar[Role] = Role.CYCLER
     WIRE: ClassVar[Wire] = VisaWire(Lines(b"\n"))
-    FEATURES: ClassVar[Features] = Features()
+    FEATURES: ClassVar[Features] = Features(voltage_resolution=1e-5)
     SIMULATOR: ClassVar[str] = "drivers.keithley_2450.sim:Simulator"
     EXAMPLE: ClassVar[Mapping[str, object]] = {"four_wire": True}
 

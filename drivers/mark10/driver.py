@@ -51,7 +51,7 @@ class Mark10:
 
     ROLE: ClassVar[Role] = Role.LOAD_CELL
     WIRE: ClassVar[SerialWire] = SerialWire(Lines(b"\r\n"), baudrate=115200, timeout=0.5)
-    FEATURES: ClassVar[Features] = Features(limits=Executes.HOST)
+    FEATURES: ClassVar[Features] = Features(limits=Executes.HOST, accuracy=ZERO_TOLERANCE)
     SIMULATOR: ClassVar[str] = "drivers.mark10.sim:Simulator"
     EXAMPLE: ClassVar[Mapping[str, object]] = {"capacity": "500 N"}
 

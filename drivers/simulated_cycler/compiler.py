@@ -124,7 +124,7 @@ def _action(step: Step) -> tuple[Kind, float, float]:
             return "REST", 0.0, 0.0
         case ConstantCurrent(current=current, voltage=voltage, cv=cv):
             return ("CCCV" if cv else "CC"), current, voltage
-        case ConstantVoltage(voltage=voltage, max_current=most):
+        case ConstantVoltage(voltage=voltage, max_current=most, relative=None):
             return "CV", most, voltage
     raise _Unkept
 

@@ -53,7 +53,7 @@ class SimulatedCycler:
 
     ROLE: ClassVar[Role] = Role.CYCLER
     WIRE: ClassVar[Wire] = VisaWire(Lines(TERMINATOR))
-    FEATURES: ClassVar[Features] = Features(steps=Executes.INSTRUMENT)
+    FEATURES: ClassVar[Features] = Features(steps=Executes.INSTRUMENT, voltage_resolution=1e-5, current_resolution=1e-8)
     SIMULATOR: ClassVar[str] = "drivers.simulated_cycler.sim:Simulator"
     EXAMPLE: ClassVar[Mapping[str, object]] = {"channel": 1}
 

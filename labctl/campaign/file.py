@@ -10,6 +10,7 @@ from pydantic import Field, StrictInt, ValidationError
 from labctl.cells.shelf import Shelf
 from labctl.errors import Finding, ProtocolError
 from labctl.protocol import check_source
+from labctl.protocol.attached import read_protocol
 from labctl.protocol.explain import explain
 from labctl.protocol.load import LoadedCell, in_order
 from labctl.protocol.model import Name
@@ -80,7 +81,7 @@ def load_campaign(path: Path, shelf: Shelf) -> Campaign:
     except ValidationError as error:
         raise ProtocolError(in_order(explain(error, _File, source))) from None
     protocol_path = _protocol_path(head, path, shelf, source)
-    protocol = read(protocol_path, ProtocolError)
+    protocol = read_protocol(protocol_path)
     findings = [*_inputs(head, source, protocol), *_cells(head, source, shelf)]
     if findings:
         raise ProtocolError(in_order(findings))

@@ -1,8 +1,6 @@
 """Sets a value of a cell file after the fact: comments and layout stay, and the file says who changed what and when."""
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +8,7 @@ from pathlib import Path
 from labctl.errors import Finding, Place, ProtocolError
 from labctl.protocol.load import LoadedCell, cell_of
 from labctl.protocol.source import ALIASES, KeyPath, Source, parse
+from labctl.textfile import replace_text
 
 Tree = dict[str, object]
 
@@ -120,17 +119,8 @@ def _note(key: str, was: object, value: str, who: str, unix: float) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file so that a reader finds the old text or the new one, never a part."""
-    target = path.resolve()
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", newline="", dir=target.parent, prefix=".", suffix=".part", delete=False
-        ) as part:
-            part.write(text)
-            part.flush()
-            os.fsync(part.fileno())
-        Path(part.name).chmod(target.stat().st_mode & 0o777)
-        Path(part.name).replace(target)
+        replace_text(path, text)
     except OSError as error:
         raise _refused(
             Place(str(path), 1, 1), f"it cannot be written: {error.strerror or error}", "Check it."

@@ -1,7 +1,7 @@
 """The application: its commands, how errors are told, and the exit status.
 
 0 fine, 1 failed at run time, 2 usage, 3 invalid configuration or protocol, 4 instrument unreachable, 5 limit tripped,
-6 refused for safety, 130 interrupted.
+6 refused for safety, 7 a check that only warns, 130 interrupted.
 """
 
 import os
@@ -24,16 +24,26 @@ from labctl.cli import (
     check,
     control,
     daemon_command,
+    diff,
     doctor,
     drill,
     drivers,
+    explain,
+    export_command,
+    fmt,
     guard,
+    import_command,
+    methods,
+    new,
     note,
+    protocols,
     queue,
     repair,
+    reproduce,
     run_command,
     runs,
     safe,
+    schema,
     show,
     sim,
     site,
@@ -100,6 +110,16 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "campaign": campaign.campaign,
     "run": run_command.run,
     "check": check.check,
+    "explain": explain.explain,
+    "diff": diff.diff,
+    "methods": methods.methods,
+    "protocols": protocols.protocols,
+    "new": new.new,
+    "fmt": fmt.fmt,
+    "schema": schema.schema,
+    "reproduce": reproduce.reproduce,
+    "import": import_command.import_,
+    "export": export_command.export,
     "sim": sim.sim,
     "runs": runs.runs,
     "show": show.show,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labctl.cli.context import settings
+from labctl.cli.named import Named, protocol_file
 from labctl.cli.remote import Consent
 
 INTERRUPTED = 130
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def run(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="Protocol file.", show_default=False)],
+    file: Named,
     station: Annotated[
         str | None, typer.Option(help="Station of the configuration; needed where it has several.")
     ] = None,
@@ -54,7 +55,8 @@ def run(
     if simulate and speed is not None:
         raise typer.BadParameter("--simulate runs as fast as it can; --speed is for simulators on wires")
     asked = pace("max" if simulate else speed, simulate=simulate, seed=seed)
-    experiment = _prepare(config, config_path, file, station, cell, assignments(set_ or []), asked, db, consent)
+    named = protocol_file(context, file)
+    experiment = _prepare(config, config_path, named, station, cell, assignments(set_ or []), asked, db, consent)
     raise typer.Exit(asyncio.run(_conduct(experiment, as_json=json)))
 
 

@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from labctl.cli.context import print_json
+from labctl.cli.named import Named, protocol_file
 from labctl.cli.remote import Assignments, Consent, Json, Reason, with_lab
 
 
 def start(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="Protocol file.", show_default=False)],
+    file: Named,
     station: Annotated[str | None, typer.Option(help="Station in whose queue it is put.")] = None,
     any_: Annotated[bool, typer.Option("--any", help="The first free station that can run it.")] = False,
     cell: Annotated[Path | None, typer.Option(help="Cell file that fills or overrides the protocol's [cell].")] = None,
@@ -34,11 +35,11 @@ def start(
 
     if (station is None) != any_:
         raise typer.BadParameter("say where: either --station NAME or --any")
-    inputs = assignments(set_ or [])
+    inputs, named = assignments(set_ or []), protocol_file(context, file)
     started = with_lab(
         context,
         lambda lab: lab.start(
-            file, station=station, cell=cell, inputs=inputs, continue_run=continue_, consent=consent, reason=reason
+            named, station=station, cell=cell, inputs=inputs, continue_run=continue_, consent=consent, reason=reason
         ),
     )
     if json:

@@ -285,8 +285,21 @@ def _read(answer: type[M], data: dict[str, Any], host: str) -> M:
 
 def _files(file: Path, cell: Path | None) -> dict[str, object]:
     """Return what is sent of a protocol and of a cell's file."""
-    files: dict[str, object] = {"file": str(file), "protocol": _text(file)}
+    files: dict[str, object] = {"file": str(file), "protocol": _protocol(file)}
     return files if cell is None else {**files, "cell_file": str(cell), "cell": _text(cell)}
+
+
+def _protocol(path: Path) -> str:
+    """Return the text of a protocol with the files that it names; the daemon says what else is wrong with it."""
+    from labctl.protocol.attached import attach  # takes a moment that a command about a station need not wait
+    from labctl.protocol.source import parse
+
+    text = _text(path)
+    try:
+        source = parse(str(path), text, ProtocolError)
+    except ProtocolError:
+        return text
+    return attach(source, path.parent).text
 
 
 def _text(path: Path) -> str:

@@ -7,8 +7,9 @@ import asyncio
 
 from labctl.api import Check, Start
 from labctl.errors import Finding, ProtocolError
+from labctl.lint import check_source
 from labctl.plan import Plan, StationAbilities
-from labctl.protocol import bind, check_source
+from labctl.protocol import bind
 from labctl.protocol.load import LoadedCell, cell_of, fill
 from labctl.protocol.source import Source, parse
 

@@ -92,7 +92,8 @@ class Comeback:
         await cycler.rest()
         reading = await cycler.read()
         await cycler.off()
-        return Found(self._away, self._whereabouts.seen(reading), self._station.said_to_be)
+        identities = tuple((name, str(each)) for name, each in self._station.identities.items())
+        return Found(self._away, self._whereabouts.seen(reading), identities)
 
     async def _ask(self, prompt: Prompt) -> None:
         answer = await self._operator.ask(prompt, "open circuit")

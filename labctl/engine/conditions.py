@@ -1,18 +1,22 @@
 """Conditions of a plan, evaluated at polls; each execution of a step has evaluators of its own."""
 
 import operator
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 from labctl.engine.board import FORCE_GAUGE, TORQUE, Board
+from labctl.engine.cycles import CycleBook
 from labctl.engine.ledger import Ledger
 from labctl.plan import (
     All,
+    Answered,
     Any,
     Compare,
     Condition,
     ConstantCurrent,
     Not,
+    OfCycles,
     Operator,
     Pressure,
     Quantity,
@@ -21,6 +25,7 @@ from labctl.plan import (
     Stable,
     Step,
     Temperature,
+    direction,
 )
 
 COMPARE: dict[Operator, Callable[[float, float], bool]] = {
@@ -46,12 +51,20 @@ class Evaluator(Protocol):
 
 
 class View:
-    """The quantities a condition can speak of, as this step sees them."""
+    """The quantities a condition can speak of, as this step sees them.
 
-    def __init__(self, board: Board, ledger: Ledger, cycle: Callable[[], int]) -> None:
+    Attributes:
+        book: of the cycles that conditions speak of.
+        answer: the operator's last one; None: nobody has answered yet.
+    """
+
+    answer: str | None = None
+
+    def __init__(self, board: Board, ledger: Ledger, cycle: Callable[[], int], book: CycleBook) -> None:
         self._board = board
         self._ledger = ledger
         self._cycle = cycle
+        self.book = book
 
     def value(self, quantity: Quantity) -> Value:
         """Return the function that gives the quantity."""
@@ -61,6 +74,7 @@ class View:
             Quantity.CURRENT: lambda now: None if (cell := board.fresh_cell(now)) is None else cell.current,
             Quantity.POWER: lambda now: None if (cell := board.fresh_cell(now)) is None else cell.power,
             Quantity.CAPACITY: lambda now: abs(ledger.step_charge),
+            Quantity.CAPACITY_NET: lambda now: ledger.charge_in - ledger.charge_out,
             Quantity.ENERGY: lambda now: abs(ledger.step_energy),
             Quantity.TIME: lambda now: now - ledger.step_start,
             Quantity.CV_TIME: lambda now: ledger.cv_time,
@@ -74,6 +88,22 @@ class View:
         }
         return table[quantity]
 
+    def slope(self, quantity: Quantity, over: float) -> Value:
+        """Return the function that gives the derivative of a quantity over the last `over` seconds."""
+        return _Slope(self.value(_DERIVED[quantity]), over)
+
+    def of_cycle(self, *, charging: bool) -> Value:
+        """Return the function that gives the charge (C) that has flowed one way since the present cycle began."""
+        ledger, book = self._ledger, self.book
+
+        def value(now: float) -> float | None:
+            began = book.began
+            if began is None:
+                return None
+            return ledger.charge_in - began.charge_in if charging else ledger.charge_out - began.charge_out
+
+        return value
+
     def pressure(self, side: Side) -> Value:
         """Return the function that gives a side's pressure in Pa."""
         return lambda now: self._board.pressure(side, now)
@@ -81,6 +111,39 @@ class View:
     def measures(self, side: Side) -> bool:
         """Whether the station has a load cell on that side."""
         return FORCE_GAUGE[side] in self._board.gauges
+
+
+_DERIVED = {
+    Quantity.VOLTAGE_RATE: Quantity.VOLTAGE,
+    Quantity.CURRENT_RATE: Quantity.CURRENT,
+    Quantity.PRESSURE_RATE: Quantity.PRESSURE_NEGATIVE,
+}
+
+
+class _Slope:
+    """The slope of the straight line, by least squares, through a value at the polls of the last so many seconds."""
+
+    __slots__ = ("_over", "_seen", "_value")
+
+    def __init__(self, value: Value, over: float) -> None:
+        self._value = value
+        self._over = over
+        self._seen: deque[tuple[float, float]] = deque()
+
+    def __call__(self, now: float) -> float | None:
+        value, seen = self._value(now), self._seen
+        if value is None:
+            seen.clear()
+            return None
+        if not seen or now > seen[-1][0]:
+            seen.append((now, value))
+        while len(seen) > 2 and seen[1][0] <= now - self._over:
+            seen.popleft()
+        if seen[0][0] > now - self._over:
+            return None
+        mean_time = sum(time for time, _ in seen) / len(seen)
+        spread = sum((time - mean_time) ** 2 for time, _ in seen)
+        return sum((time - mean_time) * value for time, value in seen) / spread
 
 
 class _Held:
@@ -129,20 +192,25 @@ def evaluator(condition: Condition, step: Step, view: View) -> Evaluator:
     """Build the evaluator of a condition for one execution of a step."""
     if isinstance(condition, Stable):
         return _stable(condition, step, view)
-    hold = 0.0 if isinstance(condition, Not) else condition.hold
+    hold = condition.hold if isinstance(condition, Compare | All | Any) else 0.0
     return _Held(_truth(condition, step, view), hold)
 
 
 def _truth(condition: Condition, step: Step, view: View) -> Callable[[float], Truth]:
     match condition:
-        case Compare(quantity=quantity, operator=op, value=threshold, magnitude=magnitude):
-            value, compare = view.value(quantity), COMPARE[op]
+        case Compare(quantity=quantity, operator=op, value=threshold, magnitude=magnitude, over=over):
+            value, compare = _value(quantity, over, step, view), COMPARE[op]
 
             def true(now: float) -> Truth:
                 got = value(now)
                 return None if got is None else compare(abs(got) if magnitude else got, threshold)
 
             return true
+        case OfCycles(operator=op):
+            of_ratio = COMPARE[op]
+            return lambda now: view.book.met(condition, of_ratio)
+        case Answered(text=text):
+            return lambda now: None if view.answer is None else view.answer == text
         case All(parts=parts):
             every = [evaluator(part, step, view) for part in parts]
             return lambda now: _all([each.truth(now) for each in every])
@@ -154,6 +222,14 @@ def _truth(condition: Condition, step: Step, view: View) -> Callable[[float], Tr
             return lambda now: _negated(inner.truth(now))
         case Stable():
             return _stable(condition, step, view).truth
+
+
+def _value(quantity: Quantity, over: float, step: Step, view: View) -> Value:
+    if over:
+        return view.slope(quantity, over)
+    if quantity is Quantity.CAPACITY_OF_CYCLE:
+        return view.of_cycle(charging=direction(step.action) > 0)
+    return view.value(quantity)
 
 
 def _all(truths: list[Truth]) -> Truth:

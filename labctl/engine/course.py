@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from labctl.engine.comeback import Comeback
 from labctl.engine.conditions import View, evaluator
+from labctl.engine.cycles import CycleBook
 from labctl.engine.execution import Execution
 from labctl.engine.follow import Follower
 from labctl.engine.ledger import Ledger
@@ -18,7 +19,7 @@ from labctl.engine.walk import Leave, Walk
 from labctl.engine.whereabouts import Whereabouts
 from labctl.errors import RunLost, StepFailed
 from labctl.instrument import Range
-from labctl.plan import Branch, End, Finish, Limits, Step, Then
+from labctl.plan import Branch, End, Finish, Jump, Limits, Loop, Step, Then
 
 
 class Course:
@@ -37,6 +38,7 @@ class Course:
         ledger: Ledger,
         progress: Progress,
         view: View,
+        book: CycleBook,
         execution: Execution,
         whereabouts: Whereabouts,
         follower: Follower | None,
@@ -49,14 +51,17 @@ class Course:
         self._ledger = ledger
         self._progress = progress
         self._view = view
+        self._book = book
         self._execution = execution
         self._whereabouts = whereabouts
         self._follower = follower
         self._comeback = comeback
         self._resume = resume
         self._armed: Limits | None = None
-        segments = None if follower is None else Segments(follower.cycler, lambda: in_force.plan.limits)
-        self._walk = Walk(self._step, self._decide, self._begin_cycle, in_force, segments, self._segment)
+        segments = None
+        if follower is not None:
+            segments = Segments(follower.cycler, lambda: in_force.plan.limits, whole_cycles=not book.needed)
+        self._walk = Walk(self._step, self._decide, self, in_force, segments, self._segment)
         self._group: asyncio.TaskGroup | None = None
 
     @property
@@ -82,6 +87,7 @@ class Course:
             if not resume.path:  # it died before its first step
                 self._resume = None
             self._walk.return_to(resume.path, resume.fired)
+            self._book.cycles, self._view.answer = resume.cycles, resume.answer
         try:
             await self._walk.walk(self._in_force.plan.body)
         except Leave as leave:
@@ -116,8 +122,18 @@ class Course:
             )
         return truth
 
-    def _begin_cycle(self) -> None:
+    def begin(self, loop: Loop) -> None:
+        """A pass that counts begins."""
         self._progress.cycle += 1
+        self._book.begin(loop, self._progress.number, self._ledger.counts)
+
+    def complete(self) -> None:
+        """It has come to its end."""
+        self._book.complete(self._ledger.counts)
+
+    def abandon(self) -> None:
+        """It was left before its end."""
+        self._book.abandon()
 
     async def _step(self, step: Step) -> None:
         resume, self._resume = self._resume, None
@@ -130,7 +146,10 @@ class Course:
             return
         if isinstance(step.action, Finish):
             raise Leave(Then.END)
+        if isinstance(step.action, Jump):
+            raise Leave(Then.GOTO, step.action.label)
         await self._follow_revision()
+        step = self._verbs.begin(step, again=resume is not None)
         self._whereabouts.before(step, hosted.carried)
         assert self._group is not None
         limits = step.limits or self._in_force.plan.limits
@@ -160,7 +179,9 @@ class Course:
             self._progress.step_count,
             self._ledger.counts,
             self._verbs.surroundings,
-            identities=self._station.said_to_be,
+            identities=self._station.digests,
+            cycles=self._book.cycles,
+            answer=self._view.answer,
         )
 
 

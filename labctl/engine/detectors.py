@@ -26,6 +26,7 @@ class Seen(NamedTuple):
         forces: N, of each measured side.
         temperature: °C; None where it is not measured.
         charged: C that went in since current last flowed outward.
+        sustained: s for which a charging current has not fallen; it may have been raised, as at constant power.
     """
 
     now: float
@@ -37,10 +38,11 @@ class Seen(NamedTuple):
     forces: tuple[float, ...]
     temperature: float | None
     charged: float
+    sustained: float
 
 
 class Short:
-    """Voltage that falls while a constant current charges, or more charge than the material can hold.
+    """Voltage that falls while a current charges that does not, or more charge than the material can hold.
 
     A dendrite conducts beside the cell: where it takes more than the charging current the voltage falls (Doux 2020,
     arXiv 1910.02118; Doerrer 2021 at 50 MPa), where it takes less the charge never ends. Trips.
@@ -50,11 +52,11 @@ class Short:
     """
 
     FALL = 0.05
-    """V below the highest of this constant current: above noise, nucleation and drifts of temperature."""
+    """V below the highest of this current: above noise, nucleation and drifts of temperature."""
     WARMER = 2.0
     """K that change the resistance, and so the voltage, before it is compared anew."""
     SETTLED = 30.0
-    """s of constant current before a voltage counts as highest."""
+    """s of such a current before a voltage counts as highest."""
     OVERCHARGE = 1.2
     """Of the theoretical charge."""
 
@@ -68,7 +70,7 @@ class Short:
             passed, most = seen.charged / 3.6, self._most / 3.6
             sentence = f"A short: {passed:.4g} mAh have gone in, and 1.2 times what the material holds is {most:.4g}."
             return Excess("short", sentence)
-        if not seen.flows or seen.current < 0.0 or seen.holds or seen.constant < self.SETTLED:
+        if not seen.flows or seen.current < 0.0 or seen.holds or seen.sustained < self.SETTLED:
             self._highest = -inf
             return None
         temperature = self._temperature if seen.temperature is None else seen.temperature
@@ -157,19 +159,24 @@ class Contact:
         """V/s of the poll before, without sign."""
         self._step: tuple[float, float, float] | None = None
         """V where it stepped from and by how much, and the drop of the force, while that is to be confirmed."""
-        self._ever = False
+        self._ever = self._near_rest = False
         self._vain = 0
 
-    def begin(self) -> None:
-        """Compare nothing across the beginning of a step."""
+    def begin(self, *, near_rest: bool = False) -> None:
+        """Compare nothing across the beginning of a step.
+
+        Args:
+            near_rest: whether a voltage is held at which little may flow: that nothing flows there shows nothing.
+        """
         self._before, self._trend, self._step = None, inf, None
+        self._near_rest = near_rest
 
     def see(self, seen: Seen) -> Excess | None:
         """Return what is wrong at this poll."""
         before, self._before = self._before, seen if seen.flows and not seen.holds else None
         if seen.flows:
             self._ever = True
-        elif not self._ever and seen.holds:
+        elif not self._ever and seen.holds and not self._near_rest:
             self._vain += 1
             if self._vain >= self.IN_VAIN:
                 return _open("nothing has flowed at all", seen)
@@ -183,9 +190,8 @@ class Contact:
         trend, self._trend = self._trend, abs(moved) / span
         if seen.holds and abs(seen.current) < self.LEFT * abs(before.current):
             return _open(f"{abs(before.current) * 1e3:.4g} mA flowed", seen)
-        if seen.constant == 0.0 and not seen.holds:
-            self._step = None
-            return None
+        if seen.constant == 0.0 and not seen.holds and self._step is None:
+            return None  # where a step is to be confirmed the host may have lowered the current for it
         return self._judge(before, seen, moved - 3.0 * trend * span)
 
     def _judge(self, before: Seen, seen: Seen, step: float) -> Excess | None:

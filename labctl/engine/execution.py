@@ -1,6 +1,8 @@
 """The execution of a step in the host: its command, its ends at every poll, its pauses and its skip."""
 
 import asyncio
+from contextlib import suppress
+from dataclasses import replace
 
 from labctl.engine.conditions import View
 from labctl.engine.ends import DONE, StepEnds, skipped
@@ -11,13 +13,14 @@ from labctl.engine.outage import RESTS
 from labctl.engine.position import PAUSE
 from labctl.engine.progress import Progress
 from labctl.engine.station import Station
+from labctl.engine.steering import SetPoint, Steering, is_steered, refers_to_rest, steering
 from labctl.engine.telling import Teller
 from labctl.engine.verbs import Verbs
 from labctl.engine.whereabouts import Whereabouts
 from labctl.engine.words import Words
-from labctl.errors import StepFailed
+from labctl.errors import InstrumentError, RefusedForSafety, StepFailed
 from labctl.instrument import CellReading
-from labctl.plan import End, Limits, Prompt, Step
+from labctl.plan import End, Limits, Prompt, Step, Sweep
 from labctl.reading import Severity
 
 
@@ -53,6 +56,7 @@ class Execution:
         self._forecast = forecast
         self._whereabouts = whereabouts
         self._ends: StepEnds | None = None
+        self._steering: Steering | None = None
         self._met: End | None = None
         self._asking: asyncio.Task[None] | None = None
         self._answer: str | None = None
@@ -88,6 +92,8 @@ class Execution:
         self._met = self._ends.first_met(now, reading)
         if self._met is None:
             self._whereabouts.look(now, reading)
+            if self._steering is not None:
+                self._words.heard.set(None)
             return False
         self._ends = None
         self._words.heard.set(None)
@@ -143,7 +149,7 @@ class Execution:
         self._ledger.start_step(now, carried)
         self._ledger.add(reading, now)
         progress.step, progress.step_count = step, progress.step_count + 1
-        self._guard.follow(limits)
+        self._guard.follow(limits, near_rest=isinstance(step.action, Sweep) or refers_to_rest(step.action))
         self._teller.follow(step.record)
         self._teller.step_opened(step.name)
 
@@ -151,27 +157,40 @@ class Execution:
 
     async def _execute(self, step: Step, limits: Limits, carried: Carried, group: asyncio.TaskGroup) -> End | None:
         """Execute a step, or what is left of it, to its end; None where a pause interrupts it."""
-        cell = await self._verbs.cell_before(step)
+        at_rest = refers_to_rest(step.action) and carried.rested is None
+        cell = await self._verbs.cell_before(step, at_rest=at_rest)
         if self._words.paused:
             return None
-        ends = StepEnds(step, self._view)
+        rested = cell.voltage if cell is not None and (at_rest or abs(cell.current) < RESTS) else None
+        carried = carried if carried.rested is not None else replace(carried, rested=rested)
+        self._steering, point = _steering(step, carried, cell)
+        ends = StepEnds(step, self._view, self._steering)
         met = None if cell is None else ends.already(cell.voltage)
-        rested = cell.voltage if cell is not None and abs(cell.current) < RESTS else None
-        await self._begin(step, limits, carried, rested, drive=met is None)
+        await self._begin(step, limits, carried, rested, point, drive=met is None)
         if met is not None:
             return met
         question = self._verbs.question(step)
         if question is not None and self._asking is None:
-            self._asking = self._clock.spawn(group, self._ask(question), "question")
-        if question is None and not step.ends and step.timeout is None:
+            self._asking = self._clock.spawn(group, self._ask(question, step), "question")
+        if question is None and self._steering is None and not step.ends and step.timeout is None:
             return DONE
         return await self._wait(step, ends)
 
-    async def _begin(self, step: Step, limits: Limits, carried: Carried, rested: float | None, *, drive: bool) -> None:
+    async def _begin(
+        self,
+        step: Step,
+        limits: Limits,
+        carried: Carried,
+        rested: float | None,
+        point: SetPoint | None,
+        *,
+        drive: bool,
+    ) -> None:
         """Command the step, then look at the cell at once: current has jumped, and the first row must show it.
 
         Args:
             rested: V of the resting cell just before; None where it did not rest or was not looked at.
+            point: where the host steers the step, the set point with which it begins.
             drive: false for a cell that is already where the step would take it.
         """
         self._teller.step_announced(step.id, step.name, step.verb, rested)
@@ -179,7 +198,7 @@ class Execution:
         await self._verbs.restore_what_was_kept()
         self._verbs.go_on()
         if drive:
-            await self._verbs.command(step)
+            await self._verbs.command(step, point)
         await self.open_step(step, limits, carried)
         cell = self._station.board.cell
         assert cell is not None
@@ -200,9 +219,39 @@ class Execution:
                 self._verbs.go_on()
                 if self._answer is not None:
                     return await self._answered(step, self._answer)
+                beyond = await self._steer(ends)
+                if beyond is not None:
+                    return beyond
                 await self._words.heard.wait()
         finally:
             self._ends = None
+
+    async def _steer(self, ends: StepEnds) -> End | None:
+        """Move the set point to where it belongs now, and look at the cell, whose current has jumped.
+
+        Meanwhile no poll is asked for an end: a change of range opens the output for a moment. A cell that is already
+        beyond where the new current stops is not driven; the end that it has met is returned.
+        """
+        course, now = self._steering, self._clock.now()
+        cell = self._station.board.fresh_cell(now)
+        if course is None or cell is None or cell.voltage is None:
+            return None
+        before, point = course.point, course.move(now - self._ledger.step_start, cell.voltage)
+        if point is None:
+            return None
+        met = ends.already(cell.voltage)
+        if met is not None:
+            return met
+        self._ends = None
+        await self._verbs.steer(point)
+        if before is None or point.jumps_from(before):
+            self._guard.jumped()
+        with suppress(InstrumentError):  # a measurement that fails is told by the next poll, as any other
+            reading = await self._station.instruments.cycler.read()
+            self._station.board.see_cell(reading, self._clock.now())
+            self._ledger.add(reading, self._clock.now())
+        self._ends = ends
+        return None
 
     def _count(self) -> None:
         """Count what has flowed since the last poll; an operator's word comes between two of them."""
@@ -217,13 +266,14 @@ class Execution:
         self._teller.event("step.skipped", f"{step.name} is skipped by {who}.", who=who, step_count=count)
         return skipped(who)
 
-    async def _ask(self, question: Prompt) -> None:
-        self._answer = await self._verbs.ask(question)
+    async def _ask(self, question: Prompt, step: Step) -> None:
+        self._answer = await self._verbs.ask(question, step)
         self._words.heard.set(None)
 
     async def _answered(self, step: Step, answer: str) -> End:
         count = self._progress.step_count
         self._teller.event("operator.answered", answer, step_count=count, answer=answer)
+        self._view.answer = answer
         await self._verbs.answered(step, answer)
         return DONE
 
@@ -233,3 +283,15 @@ class Execution:
             self._forecast.skipped(step, seconds)
         else:
             self._forecast.took(step, seconds)
+
+
+def _steering(step: Step, carried: Carried, cell: CellReading | None) -> tuple[Steering | None, SetPoint | None]:
+    """Return how the host steers a step, and the set point with which it begins, or goes on; None: it does not."""
+    if not is_steered(step.action):
+        return None, None
+    if cell is None or cell.voltage is None:
+        raise RefusedForSafety(
+            "The voltage of the cell is not known, and this step is told by it.", "Look at the cell and its wiring."
+        )
+    course = steering(step.action, cell.voltage if carried.rested is None else carried.rested)
+    return course, None if course is None else course.move(carried.time, cell.voltage)

@@ -7,13 +7,13 @@ does not end a run while a program is in it; the pressure is frozen until it ans
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from uuid import uuid4
 
 from labctl.engine.execution import Execution
 from labctl.engine.guard import Guard
 from labctl.engine.ledger import NOTHING, Carried
-from labctl.engine.position import EVERY, KIND, PAUSE, Following, Position
+from labctl.engine.position import EVERY, KIND, PAUSE, Following, Position, data_of
 from labctl.engine.progress import Progress
 from labctl.engine.segments import Segment
 from labctl.engine.station import Station
@@ -331,7 +331,7 @@ class Follower:
         assert self._program is not None
         transcript = self._program[2]
         self._told = transcript.following.records
-        self._teller.event(KIND, "The run can be gone on with from here.", **asdict(transcript.position))
+        self._teller.event(KIND, "The run can be gone on with from here.", **data_of(transcript.position))
 
     def _tell_unconfirmed(self, sentences: tuple[str, ...]) -> None:
         for sentence in sentences:

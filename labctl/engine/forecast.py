@@ -1,5 +1,7 @@
 """The forecast: how long a plan still takes, from what its steps say at first and from what they took once they ran."""
 
+from itertools import pairwise
+
 from labctl.plan import (
     All,
     Any,
@@ -7,15 +9,20 @@ from labctl.plan import (
     Compare,
     Condition,
     ConstantCurrent,
+    ConstantPower,
+    ConstantResistance,
     ForEach,
     Loop,
     Node,
     Plan,
     Pressure,
+    Profile,
     Quantity,
     Stable,
     Step,
+    Sweep,
     Temperature,
+    Then,
 )
 
 FIRST_SETTLING = 1800.0
@@ -86,18 +93,31 @@ class Forecast:
 
 
 def _first_guess(step: Step, plan: Plan) -> float:
-    times = [seconds for end in step.ends for seconds in _seconds(end.condition)]
+    times = [seconds for end in step.ends if end.then is not Then.FAULT for seconds in _seconds(end.condition)]
     match step.action:
         case ConstantCurrent(current=current) if current:
-            charge = plan.cell.theoretical or plan.limits.capacity
             cv_part = sum(times) if step.action.cv else 0.0
-            return min([charge / abs(current) + cv_part, *([] if step.action.cv else times)])
+            return min([_charge(plan) / abs(current) + cv_part, *([] if step.action.cv else times)])
+        case ConstantPower(power=power, voltage=voltage):
+            return min([_charge(plan) * voltage / abs(power), *times])
+        case ConstantResistance(resistance=resistance, voltage=voltage):
+            return min([_charge(plan) * resistance / voltage, *times])
+        case Sweep(corners=corners, rate=rate):
+            known = [corner for corner in corners if corner is not None]
+            return min([sum(abs(b - a) for a, b in pairwise(known)) / rate, *times])
+        case Profile(times=rows):
+            return min([rows[-1], *times])
         case Pressure(targets=targets, ramp=ramp):
             way = max((pressure for _, pressure in targets), default=0.0) / ramp if ramp else 0.0
             return way + max(times, default=0.0)
         case Temperature():
             return FIRST_SETTLING + max(times, default=0.0)
     return min(times, default=0.0)
+
+
+def _charge(plan: Plan) -> float:
+    """Return C that a step may move."""
+    return plan.cell.theoretical or plan.limits.capacity
 
 
 def _seconds(condition: Condition) -> list[float]:

@@ -68,10 +68,18 @@ class Guard:
             self._looks[f"load_cell.{side}"] = partial(self._look_at_pressure, side)
             self._looks[f"pressure_rig.{side}"] = partial(self._look_at_torque, side)
 
-    def follow(self, limits: Limits) -> None:
-        """Watch over a step that begins, within the limits of the run or narrower ones."""
+    def follow(self, limits: Limits, *, near_rest: bool = False) -> None:
+        """Watch over a step that begins, within the limits of the run or narrower ones.
+
+        Args:
+            near_rest: whether it holds a voltage that begins near that of the resting cell, so that little may flow.
+        """
         self._limits = limits
-        self._symptoms.begin()
+        self._symptoms.begin(near_rest=near_rest)
+
+    def jumped(self) -> None:
+        """Know that the host has moved a current: what is measured now is not compared with what was."""
+        self._symptoms.jumped()
 
     def forgive(self) -> None:
         """Warn again from now on: a person goes on with the run; what is still wrong warns anew."""

@@ -7,12 +7,16 @@ from labctl.instrument import CellReading, Limiting
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What a step had counted when a pause interrupted it: s, C, J, s."""
+    """What a step had counted when a pause interrupted it: s, C, J, s.
+
+    `rested` is the voltage (V) that the cell had at open circuit when the step first began; None: not looked at.
+    """
 
     time: float = 0.0
     charge: float = 0.0
     energy: float = 0.0
     cv_time: float = 0.0
+    rested: float | None = None
 
 
 NOTHING = Carried()
@@ -51,6 +55,7 @@ class Ledger:
     __slots__ = (
         "_current",
         "_power",
+        "_rested",
         "_time",
         "began",
         "charge_in",
@@ -82,11 +87,12 @@ class Ledger:
         self.step_charge = carried.charge
         self.step_energy = carried.energy
         self.cv_time = carried.cv_time
+        self._rested = carried.rested
         self._current = None
 
     def carried(self, now: float) -> Carried:
         """Return what the step has counted, for its continuation after a pause."""
-        return Carried(now - self.step_start, self.step_charge, self.step_energy, self.cv_time)
+        return Carried(now - self.step_start, self.step_charge, self.step_energy, self.cv_time, self._rested)
 
     @property
     def counts(self) -> Counts:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from labctl.engine.position import Position, Seen
+from labctl.instrument import digest_of
 from labctl.plan import Bound, Limits, Outage, OutagePolicy, Prompt
 
 VOLTAGE_BAND = 0.02
@@ -63,9 +64,11 @@ def _objections(rule: Outage, position: Position, found: Found, limits: Limits) 
     elif found.away > rule.max_gap:
         yield f"the cell sat {_span(found.away)}, longer than {_span(rule.max_gap)}"
     instruments = dict(found.identities)
-    for name, identity in position.identities:
-        if instruments.get(name) != identity:
-            yield f"{name} was {identity}, and is {instruments.get(name, 'not there')}"
+    for name, digest in position.identities:
+        if name not in instruments:
+            yield f"{name} is not there any more"
+        elif digest_of(instruments[name]) != digest:
+            yield f"{name} is another instrument than before: {instruments[name]}"
     if before is None:
         yield "nothing had been measured before"
         return

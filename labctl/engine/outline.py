@@ -52,7 +52,7 @@ def _lines(nodes: tuple[Node, ...], depth: int, here: int, passes: Passes) -> It
 
 def _text(node: Node, here: int, passes: Passes) -> str:
     match node:
-        case Loop(id=loop, name=name, passes=total) if _state((node,), here) == "now" and loop in passes:
+        case Loop(id=loop, name=name, passes=total) if total > 1 and _state((node,), here) == "now" and loop in passes:
             return f"{name} (pass {passes[loop]} of {total})"
         case Branch(text=text, once=once):
             return f"if {text}{' (once)' if once else ''}"

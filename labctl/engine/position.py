@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter
 
+from labctl.engine.cycles import NO_CYCLES, Cycles
 from labctl.engine.ledger import NOTHING, Carried, Counts
 from labctl.plan import SIDES, Side, Then
 from labctl.reading import COLUMNS, RunState
@@ -149,10 +150,14 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the host keeps around the cell: °C of the thermostat; sides, pressures (Pa) and ramps (Pa/s) in control."""
+    """What the host keeps around the cell: °C of the thermostat; sides, pressures (Pa) and ramps (Pa/s) in control.
+
+    `base` is what the plan had asked of each side (Pa) when the present step began: its changes are relative to that.
+    """
 
     celsius: float | None = None
     pressures: tuple[tuple[Side, float, float], ...] = ()
+    base: tuple[tuple[Side, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +170,9 @@ class Position:
         cycle: cycles begun; `step_count` executed steps; `counts` what went in and out.
         surroundings: what is kept around the cell while its program runs.
         following: how far a program has been followed; None where the host executes the step: `hosted` says how far.
-        identities: by instrument, what it said it is.
+        identities: by instrument, the digest of what it said it is.
+        cycles: what conditions ask of them.
+        answer: the operator's last one.
         ending: set where the run was ending already: it is not gone on with.
     """
 
@@ -178,10 +185,18 @@ class Position:
     following: Following | None = None
     hosted: Hosted | None = None
     identities: tuple[tuple[str, str], ...] = ()
+    cycles: Cycles = NO_CYCLES
+    answer: str | None = None
     ending: Ending | None = None
 
 
 _POSITION = TypeAdapter(Position)
+
+
+def data_of(position: Position) -> dict[str, Any]:
+    """Return the data of the event that tells a position; what is as it is by default is left out."""
+    data: dict[str, Any] = _POSITION.dump_python(position, exclude_defaults=True)
+    return data
 
 
 def newest(read: Read) -> Position | None:
@@ -243,7 +258,9 @@ def _told(hosted: Hosted, record: Any) -> Hosted:
     """Move a step of the host on by one event."""
     match record:
         case {"kind": "step.started", "data": {"step_count": int(count), "verb": str(verb)} as data}:
-            return replace(hosted, started=count, standing=verb == PAUSE, rested=data.get("rest_voltage"))
+            rested, was = data.get("rest_voltage"), hosted.carried
+            carried = replace(was, rested=rested) if was.rested is None else was
+            return replace(hosted, started=count, standing=verb == PAUSE, rested=rested, carried=carried)
         case {"kind": "step.ended", "data": {"step_count": int(count), "then": str(then), "label": str(label)}}:
             return replace(hosted, closed=count, ended=StepEnded(Then(then), label))
         case {"kind": "step.ended", "data": {"step_count": int(count)}}:
@@ -267,6 +284,7 @@ def _executed(hosted: Hosted, row: list[float], counts: Counts, before: Counts) 
         was.charge + counts.charge_in - before.charge_in - (counts.charge_out - before.charge_out),
         was.energy + counts.energy_in - before.energy_in - (counts.energy_out - before.energy_out),
         was.cv_time + max(0.0, time - was.time) * hosted.holding,
+        was.rested,
     )
     resistance = hosted.resistance or jump(hosted.rested, seen.voltage, seen.current)
     return replace(hosted, carried=carried, resistance=resistance, seen=seen)

@@ -1,5 +1,6 @@
 """Pressure control: brings the force on an actuated side to its set point along a ramp, and keeps it there.
 
+It also tightens a screw until that needs a torque, without looking at the force.
 The screw is self-locking, so between corrections nothing has to hold. How far it must turn for a newton is learnt from
 its own moves; a side whose force does not answer is left to the step's time-out and to the guard, never forced.
 """
@@ -21,6 +22,8 @@ first moves are too small rather than too large."""
 STIFFNESS_RANGE = (20.0, 20_000.0)
 SPEED = 0.5
 """rad/s, of the screw: 0.1 mm/s on 1.25 mm of lead, slow enough for a hand to be withdrawn."""
+TIGHTENING = 0.2
+"""rad/s at which a screw is tightened towards a torque, which the drive itself does not exceed."""
 LEARNING_MOVE = 0.002
 """rad: smaller moves teach more noise than stiffness."""
 CONTACT = 0.02
@@ -56,6 +59,7 @@ class PressureControl:
         self._clock = clock
         self._torque = torque
         self._aim: _Aim | None = None
+        self._tightens = False
         self._engaged = False
         self._stiffness = FIRST_STIFFNESS
         self._before: tuple[float, float] | None = None
@@ -71,6 +75,12 @@ class PressureControl:
         aim = self._aim_at(pressure, action.ramp)
         await self._engage()
         self._aim = aim
+
+    async def tighten(self, torque: float) -> None:
+        """Begin to tighten the screw with at most `torque` in N·m, whatever the force; `lock` ends it."""
+        self._aim = None
+        await self._rig.engage(torque, SPEED)
+        self._engaged = self._tightens = True
 
     @property
     def aim(self) -> tuple[Side, float, float] | None:
@@ -95,13 +105,13 @@ class PressureControl:
 
     async def lock(self) -> None:
         """Stop controlling; the screw stays where it is, and breathing shows as pressure."""
-        self._aim = None
+        self._aim, self._tightens = None, False
         await self._rig.freeze()
         self._engaged = False
 
     def frozen(self) -> None:
         """Know that the rig was frozen by another hand: the next turn engages it anew and learns from there."""
-        self._engaged = False
+        self._engaged = self._tightens = False
         self._before = None
 
     def limit(self, torque: float) -> None:
@@ -122,6 +132,8 @@ class PressureControl:
             await self._clock.sleep(period)
             if self._aim is not None and not self.held:
                 await self._correct(self._aim, period)
+            elif self._tightens and not self.held:
+                await self._turn_on(period)
 
     async def _correct(self, aim: _Aim, period: float) -> None:
         now = self._clock.now()
@@ -140,6 +152,12 @@ class PressureControl:
         await self._engage()
         turn = min(max(error / self._stiffness, -SPEED * period), SPEED * period)
         await self._rig.turn_to(angle + turn)
+
+    async def _turn_on(self, period: float) -> None:
+        """Tighten a little further than the screw is now; the drive stops where that needs more than its torque."""
+        angle = self._board.value(ANGLE, self._clock.now())
+        if angle is not None:
+            await self._rig.turn_to(angle + TIGHTENING * period)
 
     def _learn(self, force: float, angle: float, contact: float) -> None:
         """Take the secant of the last move in contact, averaged, within what a train can be."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from labctl.errors import NotNow
-from labctl.plan import Branch, ForEach, Loop, Node, Plan, Step
+from labctl.plan import Branch, ForEach, Jump, Loop, Node, Plan, Step
 
 _Shape = tuple[str, ...]
 
@@ -86,6 +86,7 @@ def _shapes(plan: Plan, other: Plan) -> Iterator[_Shape]:
 
 def _referred(plan: Plan) -> set[str]:
     ends = {end.label for step in plan.steps() for end in (*step.ends, *([step.timeout] if step.timeout else []))}
+    ends |= {step.action.label for step in plan.steps() if isinstance(step.action, Jump)}
     hooks = {hook.after for node in _nodes(plan.body) if isinstance(node, Loop) for hook in node.hooks}
     return (ends | hooks) - {""}
 

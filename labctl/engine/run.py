@@ -10,6 +10,7 @@ from labctl.engine.board import FORCE_GAUGE
 from labctl.engine.comeback import Comeback
 from labctl.engine.conditions import View
 from labctl.engine.course import Course
+from labctl.engine.cycles import CycleBook, cycles_of
 from labctl.engine.execution import Execution
 from labctl.engine.follow import Follower
 from labctl.engine.forecast import Forecast
@@ -25,7 +26,6 @@ from labctl.engine.station import Station, to_the_end
 from labctl.engine.telling import Sink, Teller
 from labctl.engine.transcript import Transcript
 from labctl.engine.verbs import Verbs
-from labctl.engine.walk import cycles_of
 from labctl.engine.whereabouts import Whereabouts
 from labctl.engine.words import THE_DISK, Words
 from labctl.errors import InstrumentError, InstrumentLost, LabctlError, LimitTripped, NotNow, RunLost, first_of
@@ -95,7 +95,8 @@ class Run:
         self._guard = Guard(plan.limits, board, self.ledger, self._needed(), now, plan.cell.theoretical)
         self._waits = waits
         self._warned: Warned | None = None
-        self._view = View(board, self.ledger, lambda: self.progress.number)
+        self._book = CycleBook(plan)
+        self._view = View(board, self.ledger, lambda: self.progress.number, self._book)
         self._trip: Trip | None = None
         self._stop: str | None = None
         """The sentence with which the operator's stop ends the run."""
@@ -131,6 +132,7 @@ class Run:
             self.ledger,
             self.progress,
             self._view,
+            self._book,
             self._execution,
             self._whereabouts,
             self._follower,

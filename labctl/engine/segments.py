@@ -7,6 +7,7 @@ loop in which none of its hooks is due. Nothing else is asked of a cycler that e
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from labctl.engine.cycles import holds_cycles
 from labctl.plan import Branch, End, Hook, Limits, Loop, Node, Step, Then, steps_of
 from labctl.program import Program, ProgrammableCycler
 
@@ -36,9 +37,11 @@ class Segments:
 
     Args:
         limits: gives those of the run, which a revision may change.
+        whole_cycles: whether a program may hold passes that count; without, the host counts each of them itself.
     """
 
-    def __init__(self, cycler: ProgrammableCycler, limits: Callable[[], Limits]) -> None:
+    def __init__(self, cycler: ProgrammableCycler, limits: Callable[[], Limits], *, whole_cycles: bool = True) -> None:
+        self._whole_cycles = whole_cycles
         self._cycler = cycler
         self._limits = limits
         self._siblings: dict[tuple[Limits, tuple[int, ...]], tuple[tuple[Node, ...], Segment | None]] = {}
@@ -48,6 +51,8 @@ class Segments:
     def siblings(self, nodes: Sequence[Node], hooks: Sequence[Hook]) -> Segment | None:
         """Return the longest segment that begins with the first of these nodes, up to a hook that is due."""
         stop = next((at for at, node in enumerate(nodes, 1) if due_after(node, hooks)), len(nodes))
+        if not self._whole_cycles:
+            stop = next((at for at, node in enumerate(nodes[:stop]) if holds_cycles((node,))), stop)
         nodes = tuple(nodes[:stop])
         key = self._limits(), tuple(id(node) for node in nodes)
         if key not in self._siblings:
@@ -60,7 +65,7 @@ class Segments:
 
         A loop without hooks is a sibling like others, and was offered as such.
         """
-        if not loop.hooks or id(loop) in self._in_host:
+        if not loop.hooks or id(loop) in self._in_host or (holds_cycles((loop,)) and not self._whole_cycles):
             return None
         due = (at for at in range(number, loop.passes + 1) if any(hook.due(at) for hook in loop.hooks))
         count = next(due, loop.passes + 1) - number

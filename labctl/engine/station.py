@@ -13,7 +13,7 @@ from functools import partial
 from labctl.clock import LATE, LabClock
 from labctl.engine.board import ANGLE, BATH, CELL_TEMPERATURE, FORCE_GAUGE, TORQUE, Board
 from labctl.errors import InstrumentError
-from labctl.instrument import Cycler, Identity, Instrument, LoadCell, PressureRig, Thermostat
+from labctl.instrument import Cycler, Identity, Instrument, LoadCell, PressureRig, Thermostat, digest_of
 from labctl.plan import Side
 from labctl.reading import Severity
 
@@ -109,9 +109,9 @@ class Station:
             await read()
 
     @property
-    def said_to_be(self) -> tuple[tuple[str, str], ...]:
-        """By instrument, what it said it is when it was connected."""
-        return tuple((name, str(identity)) for name, identity in self.identities.items())
+    def digests(self) -> tuple[tuple[str, str], ...]:
+        """By instrument, a short digest of what it said it is when it was connected."""
+        return tuple((name, digest_of(str(identity))) for name, identity in self.identities.items())
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Start polling."""

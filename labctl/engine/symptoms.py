@@ -49,13 +49,25 @@ class Symptoms:
         self._outward: float | None = None
         """C that had gone in when current last flowed outward; None until the cell has been seen."""
         self._current, self._flowed = nan, True
+        """What the current was when it began to be what it is: one that drifts is not the same for ever."""
         self._since = self._polled = -inf
         """When the current began to be what it is, and when it was last measured."""
+        self._most, self._sustained = nan, -inf
+        """The largest charging current, and since when it has not fallen."""
 
-    def begin(self) -> None:
-        """Compare no voltage or current from before with what comes: a step begins."""
+    def begin(self, *, near_rest: bool = False) -> None:
+        """Compare nothing from before with what comes: a step begins.
+
+        Args:
+            near_rest: whether a voltage is held at which little may flow.
+        """
+        self._most = nan
+        self.jumped(near_rest=near_rest)
+
+    def jumped(self, *, near_rest: bool = False) -> None:
+        """Compare no voltage from before with what comes: the host has moved the current."""
         self._current, self._flowed = nan, True
-        self._contact.begin()
+        self._contact.begin(near_rest=near_rest)
 
     def of_cell(self, cell: CellReading, limits: Limits, now: float) -> Iterator[Excess]:
         """Look at a poll of the cycler."""
@@ -70,15 +82,18 @@ class Symptoms:
             return
         unchanged = abs(current - self._current) <= SAME * abs(self._current) or not (flowing or self._flowed)
         if not unchanged or now - self._polled > LONGEST:
-            self._since = now
+            self._since, self._current = now, current
             self._slopes["voltage"].begin()
-        self._current, self._flowed, self._polled = current, flowing, now
+        if not current >= (1.0 - SAME) * self._most or now - self._polled > LONGEST:
+            self._most, self._sustained = current, now
+        self._most = max(self._most, current)
+        self._flowed, self._polled = flowing, now
         holds = cell.output and cell.limiting is Limiting.VOLTAGE
         warm = self._board.temperature(now)
         forces = tuple([gauge.value for gauge in self._forces])
-        seen = Seen(
-            now, cell.voltage, current, holds, now - self._since, flowing, forces, warm, charged - self._outward
-        )
+        charged -= self._outward
+        constant, sustained = now - self._since, now - self._sustained
+        seen = Seen(now, cell.voltage, current, holds, constant, flowing, forces, warm, charged, sustained)
         for detector in (self._short, self._rest, self._contact):
             excess = detector.see(seen)
             if excess is not None:

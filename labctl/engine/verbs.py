@@ -1,15 +1,21 @@
 """Verbs: how each action of a plan is commanded; what follows it is the run's affair."""
 
+from dataclasses import replace
+
 from labctl.engine.operator import Operator
 from labctl.engine.position import Surroundings
 from labctl.engine.pressure import PressureControl
 from labctl.engine.station import Station
-from labctl.errors import RefusedForSafety
+from labctl.engine.steering import SetPoint, is_steered
+from labctl.errors import RefusedForSafety, StepFailed
 from labctl.instrument import CellReading, LoadCell
 from labctl.plan import (
     ConstantCurrent,
     ConstantVoltage,
     Finish,
+    Handover,
+    Jump,
+    Park,
     Pressure,
     Prompt,
     Rest,
@@ -17,6 +23,7 @@ from labctl.plan import (
     Step,
     Tare,
     Temperature,
+    Torque,
 )
 
 UNLOADED = 0.02
@@ -34,14 +41,22 @@ class Verbs:
         self._was_kept = Surroundings()
         self.pressures: dict[Side, float] = {}
         """Pa, that the plan has asked of each side last."""
+        self._base: dict[Side, float] = {}
+        """Pa, that it had asked, or that were measured, when the present step began."""
 
-    async def command(self, step: Step) -> None:
+    async def command(self, step: Step, point: SetPoint | None = None) -> None:
         """Command a step's action; what its operator is to be asked comes after that.
 
         While pressure or temperature change the cell rests, with its voltage watched; while a person is asked to do
         something the circuit is open.
+
+        Args:
+            point: where the host steers the action.
         """
         cycler = self._station.instruments.cycler
+        if point is not None:
+            await self.steer(point)
+            return
         match step.action:
             case Rest():
                 await cycler.rest()
@@ -52,16 +67,29 @@ class Verbs:
             case Pressure() as pressure:
                 await cycler.rest()
                 await self._press(pressure)
+            case Torque(side=side, torque=torque):
+                await cycler.rest()
+                await self._controls[side].tighten(torque)
             case Temperature(celsius=celsius):
                 await cycler.rest()
                 await self._heat(celsius)
             case Tare() as tare:
                 await cycler.off()
                 self._unloaded(tare)
-            case Prompt():
+            case Park(voltage=float() as voltage, max_current=most):
+                await cycler.drive(most, voltage)
+            case Prompt() | Park() | Handover():
                 await cycler.off()
-            case Finish():
+            case Finish() | Jump():
                 pass
+
+    async def steer(self, point: SetPoint) -> None:
+        """Command a set point."""
+        cycler = self._station.instruments.cycler
+        if point.current == 0.0:
+            await cycler.rest()
+        else:
+            await cycler.drive(point.current, point.voltage)
 
     def question(self, step: Step) -> Prompt | None:
         """Return what the operator must answer before a step is done, or None."""
@@ -70,11 +98,16 @@ class Verbs:
                 return prompt
             case Tare(confirm=confirm):
                 return Prompt(confirm, ("yes", "no"), simulated="yes")
+            case Park(text=text):
+                return Prompt(text, ("taken",), simulated="taken")
+            case Handover(text=text):
+                return Prompt(text, ("done",), simulated="done")
         return None
 
-    async def ask(self, question: Prompt) -> str:
-        """Ask the operator while the circuit is open."""
-        return await self._operator.ask(question, "open circuit")
+    async def ask(self, question: Prompt, step: Step) -> str:
+        """Ask the operator, who is told what the cell is doing meanwhile."""
+        held = step.action.voltage if isinstance(step.action, Park) else None
+        return await self._operator.ask(question, "open circuit" if held is None else f"held at {held:g} V")
 
     async def answered(self, step: Step, answer: str) -> None:
         """Do what the answer allows.
@@ -102,11 +135,41 @@ class Verbs:
         for control in self._controls.values():
             control.held = False
 
+    def begin(self, step: Step, *, again: bool) -> Step:
+        """Return a step whose changes of pressure are the targets that they lead to.
+
+        Args:
+            again: whether another process had begun it: what is remembered is what it began with.
+
+        Raises:
+            StepFailed: the pressure that is to be changed is not known.
+        """
+        if not again:
+            self._base = dict(self.pressures)
+        action = step.action
+        if not isinstance(action, Pressure) or not action.changes:
+            return step
+        for change in action.changes:
+            if change.side not in self._base:
+                self._base[change.side] = self._measured(change.side)
+        targets = tuple((change.side, change.target(self._base[change.side])) for change in action.changes)
+        return replace(step, action=replace(action, targets=(*action.targets, *targets), changes=()))
+
+    def _measured(self, side: Side) -> float:
+        pressure = self._station.board.pressure(side, self._station.clock.now())
+        if pressure is None:
+            raise StepFailed(
+                f"The pressure of the {side} side is not known, so nothing can be added to it.",
+                "Look at its load cell; or ask for an absolute pressure first.",
+            )
+        return pressure
+
     @property
     def surroundings(self) -> Surroundings:
         """What is kept around the cell now, or is to be when the run goes on."""
         kept, aims = self._was_kept, tuple(aim for control in self._controls.values() if (aim := control.aim))
-        return Surroundings(self._celsius if kept.celsius is None else kept.celsius, aims or kept.pressures)
+        celsius, base = self._celsius if kept.celsius is None else kept.celsius, tuple(self._base.items())
+        return Surroundings(celsius, aims or kept.pressures, base)
 
     async def restore(self, surroundings: Surroundings) -> None:
         """Keep around the cell what another process kept."""
@@ -119,7 +182,7 @@ class Verbs:
 
     def remember(self, surroundings: Surroundings) -> None:
         """Know what another process kept around the cell, and restore it only when the run goes on."""
-        self._was_kept = surroundings
+        self._was_kept, self._base = surroundings, dict(surroundings.base)
 
     async def restore_what_was_kept(self) -> None:
         """Restore what is remembered, once."""
@@ -131,19 +194,25 @@ class Verbs:
         for side, rig in self._station.instruments.rigs.items():
             self._controls[side].limit(torque or rig.torque_range.high)
 
-    async def cell_before(self, step: Step) -> CellReading | None:
-        """Look at the cell before a current is driven, resting it where the circuit is open; None for other steps."""
-        if not isinstance(step.action, ConstantCurrent):
+    async def cell_before(self, step: Step, *, at_rest: bool) -> CellReading | None:
+        """Look at the cell before a current is driven, resting it where the circuit is open; None for other steps.
+
+        Args:
+            at_rest: whether it is to rest in any case, for the step is told by its voltage at rest.
+        """
+        if not isinstance(step.action, ConstantCurrent) and not is_steered(step.action):
             return None
         cycler = self._station.instruments.cycler
         reading = await cycler.read()
-        if reading.voltage is None:
+        if reading.voltage is None or (at_rest and reading.output):
             await cycler.rest()
             reading = await cycler.read()
         return reading
 
     async def conclude(self, step: Step) -> None:
-        """Do what a verb leaves to its end: a gap is locked where the pressure was reached."""
+        """Do what a verb leaves to its end: a gap is locked where the pressure, or the torque, was reached."""
+        if isinstance(step.action, Torque):
+            await self._controls[step.action.side].lock()
         if isinstance(step.action, Pressure) and step.action.control == "gap":
             for side, _ in step.action.targets:
                 if side in self._controls:

@@ -2,12 +2,26 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from labctl.engine.segments import Segment, Segments, due_after
 from labctl.plan import Branch, ForEach, Hook, Loop, Node, Step, Then
 
 Do = Callable[[Step], Awaitable[None]]
 """Carries out a step; raises Leave where its end says that the walk goes on elsewhere."""
+
+
+class CycleCounter(Protocol):
+    """Is told of passes that count."""
+
+    def begin(self, loop: Loop) -> None:
+        """A pass begins."""
+
+    def complete(self) -> None:
+        """It has come to its end."""
+
+    def abandon(self) -> None:
+        """It was left before its end."""
 
 
 class Leave(Exception):
@@ -25,7 +39,7 @@ class Walk:
     Args:
         do: carries out a step.
         decide: whether a branch's condition is true now.
-        begin_cycle: told when a pass that counts begins; passes within a segment are its own affair.
+        cycles: told of passes that count; those within a segment are its own affair.
         in_force: gives a node as the latest revision of the plan has it.
         segments: finds what the cycler executes; None: the host executes every step.
         follow: sees a segment to its end; raises Leave as `do` does.
@@ -42,7 +56,7 @@ class Walk:
         self,
         do: Do,
         decide: Callable[[Branch], bool],
-        begin_cycle: Callable[[], None],
+        cycles: CycleCounter,
         in_force: Callable[[Node], Node] = lambda node: node,
         segments: Segments | None = None,
         follow: Callable[[Segment], Awaitable[None]] | None = None,
@@ -53,7 +67,7 @@ class Walk:
         self._in_force = in_force
         self._do = do
         self._decide = decide
-        self._begin_cycle = begin_cycle
+        self._cycles = cycles
         self._segments = segments
         self._follow = follow
         self._way_back: list[int] = []
@@ -142,8 +156,15 @@ class Walk:
             await self._follow(segment)
             return segment.width
         if loop.counts and not inside:
-            self._begin_cycle()
-        await self.walk(loop.body, tuple(hook for hook in loop.hooks if hook.due(number)))
+            self._cycles.begin(loop)
+        try:
+            await self.walk(loop.body, tuple(hook for hook in loop.hooks if hook.due(number)))
+        except Leave:
+            if loop.counts:
+                self._cycles.abandon()
+            raise
+        if loop.counts:
+            self._cycles.complete()
         return 1
 
     def _revised(self, loop: Loop) -> Loop:
@@ -177,19 +198,3 @@ def _until_break() -> Iterator[None]:
     except Leave as leave:
         if leave.then is not Then.BREAK:
             raise
-
-
-def cycles_of(nodes: tuple[Node, ...]) -> int:
-    """Return the cycles that a walk counts, as far as its loops say it."""
-    total = 0
-    for node in nodes:
-        match node:
-            case Loop(passes=passes, counts=True):
-                total += passes
-            case Loop(passes=passes, body=body):
-                total += passes * cycles_of(body)
-            case ForEach(bodies=bodies):
-                total += sum(cycles_of(body) for body in bodies)
-            case Branch(body=body):
-                total += cycles_of(body)
-    return total

@@ -1,12 +1,12 @@
 """Whereabouts: tells the run's journal where the host is in its plan, often enough for another process to go on."""
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from labctl.clock import LabClock
 from labctl.engine.board import Board
 from labctl.engine.ledger import NOTHING, Carried, Ledger
-from labctl.engine.position import KIND, Hosted, Position, Seen, jump
+from labctl.engine.position import KIND, Hosted, Position, Seen, data_of, jump
 from labctl.engine.progress import Progress
 from labctl.engine.telling import Teller
 from labctl.engine.words import Words
@@ -86,4 +86,4 @@ class Whereabouts:
             paused_by=self._words.who if self._words.paused else "",
         )
         position = replace(self._where(), hosted=hosted)
-        self._teller.event(KIND, "The run can be gone on with from here.", **asdict(position))
+        self._teller.event(KIND, "The run can be gone on with from here.", **data_of(position))

@@ -1,22 +1,23 @@
 """Assembles a station: for each configured instrument its driver, on the link that its address asks for."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from labctl.clock import LabClock
-from labctl.config import Config, is_simulated
+from labctl.config import Config, StationConfig, is_simulated
 from labctl.engine.station import Instruments, Station
 from labctl.errors import ConfigError, Finding
 from labctl.instrument import Cycler, Instrument, LoadCell, PressureRig, Thermostat, Wire
 from labctl.lab.consent import software_only, without_takeover
 from labctl.link import BaseLink, MemoryLink, open_link
-from labctl.plan import Bound, Disagreement, Margins, Rates, Side, StationAbilities
+from labctl.plan import Bound, Disagreement, Frame, Margins, Rates, Side, StationAbilities
 from labctl.protocol.source import KeyPath
 from labctl.quantity import Quantity
 from labctl.registry import Driver
 from labctl.sim.bench import Bench, SimulatedInstrument, port_of
 from labctl.sim.faults import troubled
+from labctl.sim.rig import PressParameters
 from labctl.sim.schedule import Scheduled
 from labctl.sim.trouble import refuse_unfit
 
@@ -165,6 +166,7 @@ def _abilities(config: Config, name: str, parts: Instruments) -> StationAbilitie
     limits, warnings, differ = station.limits, station.warnings, station.disagreement
     cycler, thermostat = parts.cycler, parts.thermostat
     torques = [rig.torque_range.high for rig in parts.rigs.values()]
+    driver, _ = config.drivers[name, "cycler"]
     return StationAbilities(
         name=name,
         voltage=(cycler.voltage_range.low, cycler.voltage_range.high),
@@ -188,7 +190,31 @@ def _abilities(config: Config, name: str, parts: Instruments) -> StationAbilitie
         margins=Margins(_si(warnings.voltage), _si(warnings.temperature), _si(warnings.pressure)),
         disagreement=Disagreement(_si(differ.temperature), _si(differ.force), _si(differ.screw)),
         debounce=_si(limits.debounce) or 0.0,
+        accuracy=tuple(_accuracies(config, name, parts)),
+        continuous_torque=min((rig.continuous_torque for rig in parts.rigs.values()), default=None),
+        angle_resolution=max((rig.angle_resolution for rig in parts.rigs.values()), default=None),
+        voltage_resolution=driver.features.voltage_resolution,
+        current_resolution=driver.features.current_resolution,
+        frame=_frame(station),
     )
+
+
+def _accuracies(config: Config, name: str, parts: Instruments) -> Iterator[tuple[Side, float]]:
+    """Yield by how many N the load cell of each side may be wrong, where its driver says."""
+    for side, cell in parts.load_cells.items():
+        share = config.drivers[name, f"load_cell.{side}"][0].features.accuracy
+        if share is not None:
+            yield side, share * cell.capacity
+
+
+def _frame(station: StationConfig) -> Frame:
+    """Return the mechanics of a station; those that are simulated are known where nobody has written them down."""
+    said, rig = station.frame, station.simulation.rig
+    known = Frame(_si(said.stiffness), _si(said.lead), _si(station.disagreement.screw))
+    simulated = all(is_simulated(each.address) for _, _, each in station.instruments())
+    if not simulated or isinstance(rig, PressParameters):
+        return known
+    return Frame(known.stiffness or rig.train_stiffness, known.lead or rig.lead, known.screw or rig.diameter)
 
 
 def _si(quantity: Quantity | None) -> float | None:

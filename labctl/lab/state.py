@@ -7,7 +7,23 @@ from labctl.engine.board import ANGLE, BATH, CELL_TEMPERATURE, FORCE_GAUGE, TORQ
 from labctl.engine.outline import Line
 from labctl.engine.run import Run
 from labctl.lab.assemble import Assembly
-from labctl.plan import Bound, ConstantCurrent, ConstantVoltage, Limits, Pressure, Prompt, Side, Tare, Temperature
+from labctl.plan import (
+    Bound,
+    ConstantCurrent,
+    ConstantPower,
+    ConstantResistance,
+    ConstantVoltage,
+    Limits,
+    Pressure,
+    Profile,
+    Prompt,
+    Side,
+    Sweep,
+    Tare,
+    Temperature,
+    Torque,
+    direction,
+)
 
 MOST_LINES = 500
 """Of a plan, around the present one: a state is one message, and a plan may have twenty thousand steps."""
@@ -117,12 +133,13 @@ def word_of_run(run: Run, *, asked: bool) -> Word:
     step = run.progress.step
     if asked or step is None:
         return Word.WAIT
+    way = direction(step.action)
+    if way:
+        return Word.CHARGE if way > 0 else Word.DISCHARGE
     match step.action:
-        case ConstantCurrent(current=current) if current:
-            return Word.CHARGE if current > 0.0 else Word.DISCHARGE
-        case ConstantVoltage():
+        case ConstantVoltage() | Sweep() | Profile():
             return Word.DISCHARGE if run.progress.step_charge < 0.0 else Word.CHARGE
-        case Pressure() | Temperature() | Prompt() | Tare():
+        case Pressure() | Torque() | Temperature() | Prompt() | Tare():
             return Word.WAIT
     return Word.REST
 
@@ -147,7 +164,9 @@ def _voltage_target(run: Run) -> float | None:
             return None
         case step:
             match step.action:
-                case ConstantCurrent(voltage=voltage) | ConstantVoltage(voltage=voltage):
+                case ConstantCurrent(voltage=voltage) | ConstantVoltage(voltage=voltage, relative=None):
+                    return voltage
+                case ConstantPower(voltage=voltage) | ConstantResistance(voltage=voltage):
                     return voltage
     return None
 

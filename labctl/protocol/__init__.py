@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from labctl.errors import Finding, ProtocolError
-from labctl.plan import StationAbilities
+from labctl.plan import Plan, StationAbilities
+from labctl.protocol.attached import read_protocol
 from labctl.protocol.bind import bind, examine
 from labctl.protocol.load import LoadedCell, Protocol, draft, in_order, load, load_cell
-from labctl.protocol.source import Source, read
+from labctl.protocol.source import Source
 
 ANY_STATION = StationAbilities(
     name="any",
@@ -33,7 +34,7 @@ def check(
 ) -> tuple[Finding, ...]:
     """Return everything wrong with a protocol file, in form and, on a station where one is given, in substance."""
     try:
-        return check_source(read(path, ProtocolError), station, cell, settings)
+        return check_source(read_protocol(path), station, cell, settings)
     except ProtocolError as error:
         return error.findings
 
@@ -45,13 +46,25 @@ def check_source(
     settings: Mapping[str, str] | None = None,
 ) -> tuple[Finding, ...]:
     """Return everything wrong with the text of a protocol that was read already."""
+    return bind_source(source, station, cell, settings)[0]
+
+
+def bind_source(
+    source: Source,
+    station: StationAbilities | None = None,
+    cell: LoadedCell | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> tuple[tuple[Finding, ...], Protocol | None, Plan | None]:
+    """Return everything wrong with the text of a protocol, and what is made of it; a plan only where no error is."""
     protocol, findings = draft(source, settings or {})
-    if protocol is not None:
-        _, more = examine(protocol, station or ANY_STATION, cell)
-        # a step whose form is wrong was left out: what others expect of it is not known
-        findings += [finding for finding in more if not findings or finding.code not in {"label", "cycles"}]
-        findings += _unprotected(source, station or ANY_STATION)
-    return in_order(findings)
+    if protocol is None:
+        return in_order(findings), None, None
+    plan, more = examine(protocol, station or ANY_STATION, cell)
+    right = not findings and not more
+    # a step whose form is wrong was left out: what others expect of it is not known
+    findings += [finding for finding in more if not findings or finding.code not in {"label", "cycles"}]
+    findings += _unprotected(source, station or ANY_STATION)
+    return in_order(findings), protocol, plan if right else None
 
 
 def _unprotected(source: Source, station: StationAbilities) -> list[Finding]:
@@ -68,4 +81,14 @@ def _unprotected(source: Source, station: StationAbilities) -> list[Finding]:
     return [Finding("unguarded", place, reason, remedy, severity="warning")]
 
 
-__all__ = ["ANY_STATION", "LoadedCell", "Protocol", "bind", "check", "check_source", "load", "load_cell"]
+__all__ = [
+    "ANY_STATION",
+    "LoadedCell",
+    "Protocol",
+    "bind",
+    "bind_source",
+    "check",
+    "check_source",
+    "load",
+    "load_cell",
+]

@@ -1,7 +1,7 @@
 """Binds what a verb does: set points in SI, each checked against cell, station and limits before anything moves."""
 
 from labctl import plan
-from labctl.plan import SIDES, Bound, End, Side, StationAbilities
+from labctl.plan import SIDES, Bound, Compare, End, Operator, Side, StationAbilities
 from labctl.protocol import ends
 from labctl.protocol.basis import Basis
 from labctl.protocol.findings import Refused, humane
@@ -10,15 +10,24 @@ from labctl.protocol.verbs import (
     ChargeStep,
     CurrentStep,
     DischargeStep,
+    Named,
+    ParkStep,
+    PowerStep,
+    PressureChange,
     PressureStep,
     PromptStep,
+    ResistanceStep,
     TareStep,
     TemperatureStep,
+    TorqueStep,
     VoltageStep,
 )
 from labctl.quantity import Quantity
 
 DrivenStep = ChargeStep | DischargeStep | CurrentStep
+
+REACHED = 0.95
+"""Of a torque: a drive that is bounded by it stops a little below."""
 
 
 def written_current(step: DrivenStep) -> Quantity:
@@ -28,11 +37,16 @@ def written_current(step: DrivenStep) -> Quantity:
             return current
 
 
-def direction(step: DrivenStep) -> int:
-    """Return +1 for a step that charges, -1 for one that discharges, 0 for a current of zero, which is refused."""
-    if isinstance(step, CurrentStep):
-        return (step.current.value > 0) - (step.current.value < 0)
-    return 1 if isinstance(step, ChargeStep) else -1
+def direction(step: Named) -> int:
+    """Return +1 for a step that only charges, -1 for one that only discharges, 0 for any other."""
+    match step:
+        case ChargeStep():
+            return 1
+        case DischargeStep() | ResistanceStep():
+            return -1
+        case CurrentStep(current=signed) | PowerStep(power=signed):
+            return (signed.value > 0) - (signed.value < 0)
+    return 0
 
 
 def constant_current(
@@ -41,24 +55,46 @@ def constant_current(
     """Bind a constant current; the voltage where it stops is its cut-off, its `cv` or the limit on that side."""
     way = direction(step)
     written = written_current(step)
-    current = _current(written, basis, (*path, verb))
+    current = checked_current(written, basis, (*path, verb))
     if way == 0:
         basis.findings.refuse((*path, verb), "current", "a current of zero is no current", 'Write rest = "1 h".')
-    voltage = ends.cut_off(bound_ends, way)
     if step.cv is not None:
-        voltage = _voltage(step.cv, basis, (*path, "cv"))
-    elif voltage is None:
-        voltage = basis.limits.voltage.high if way > 0 else basis.limits.voltage.low
-        with basis.findings.at((*path, verb)):
-            what = f"the lower limit of {humane(voltage or 0.0, 'V')}, where this discharge would stop,"
-            _check_no_short(voltage or 0.0, what, basis)
-    return plan.ConstantCurrent(abs(current) * way, voltage or 0.0, cv=step.cv is not None)
+        voltage = checked_voltage(step.cv, basis, (*path, "cv"))
+    else:
+        voltage = stop_voltage(bound_ends, way, basis, (*path, verb))
+    return plan.ConstantCurrent(abs(current) * way, voltage, cv=step.cv is not None)
+
+
+def stop_voltage(bound_ends: tuple[End, ...], way: int, basis: Basis, path: KeyPath) -> float:
+    """Return the voltage at which a current stops that flows this way (+1 charges): its cut-off, else the limit."""
+    voltage = ends.cut_off(bound_ends, way)
+    if voltage is not None:
+        return voltage
+    limit = (basis.limits.voltage.high if way > 0 else basis.limits.voltage.low) or 0.0
+    with basis.findings.at(path):
+        what = f"the lower limit of {humane(limit, 'V')}, where this discharge would stop,"
+        _check_no_short(limit, what, basis)
+    return limit
 
 
 def constant_voltage(step: VoltageStep, basis: Basis, path: KeyPath) -> plan.ConstantVoltage:
-    """Bind a constant voltage that stands alone."""
-    voltage = _voltage(step.cv, basis, (*path, "cv"))
-    return plan.ConstantVoltage(voltage, _current(step.max_current, basis, (*path, "max_current")))
+    """Bind a constant voltage that stands alone, or one above the voltage of the cell at rest."""
+    most = checked_current(step.max_current, basis, (*path, "max_current"))
+    if step.vs is None:
+        return plan.ConstantVoltage(checked_voltage(step.cv, basis, (*path, "cv")), most)
+    with basis.findings.at((*path, "cv")):
+        check_cycler(basis.station)
+        if step.cv.reference:
+            reason = f'"{step.cv}" is said to be against two things'
+            raise Refused("voltage", reason, 'Leave vs = "ocv" out, or write the difference alone: "50 mV".')
+    return plan.ConstantVoltage(float(step.cv), most, relative=allowed_at_rest(basis))
+
+
+def allowed_at_rest(basis: Basis) -> Bound:
+    """Return the bounds inside which a voltage must lie that only the cell itself will tell."""
+    low, high = basis.limits.voltage.low, basis.limits.voltage.high
+    full = basis.scale.cell.kind == "full"
+    return Bound(max(low or 0.0, 0.0) if full else low, high)
 
 
 def pressure(step: PressureStep, bound_ends: tuple[End, ...], basis: Basis, path: KeyPath) -> plan.Pressure:
@@ -71,9 +107,15 @@ def pressure(step: PressureStep, bound_ends: tuple[End, ...], basis: Basis, path
         basis.findings.refuse(
             path, "pressure", "no side is named", 'Write { negative = "2.5 MPa", ramp = "0.1 MPa/s" }.'
         )
+    changes: list[plan.Change] = []
+    targets: list[tuple[Side, float]] = []
     for side, value in written:
         with basis.findings.at((*path, side)):
             _check_side(side, asked.control, basis.station)
+            if isinstance(value, PressureChange):
+                changes.append(_change(side, value, basis))
+                continue
+            targets.append((side, float(value)))
             _check_pressure(side, value, basis)
             if relative and value.value == 0:
                 reason = f'"{value}" has no band in per cent around it'
@@ -82,8 +124,50 @@ def pressure(step: PressureStep, bound_ends: tuple[End, ...], basis: Basis, path
     if driven and asked.ramp is None:
         reason = f"the {driven[0]} side is driven, and nothing says how fast"
         basis.findings.refuse(path, "pressure", reason, 'Write ramp = "0.1 MPa/s".')
-    targets = tuple((side, float(value)) for side, value in written)
-    return plan.Pressure(targets, 0.0 if asked.ramp is None else float(asked.ramp), asked.control)
+    ramp = 0.0 if asked.ramp is None else float(asked.ramp)
+    return plan.Pressure(tuple(targets), ramp, asked.control, tuple(changes))
+
+
+def _change(side: Side, change: PressureChange, basis: Basis) -> plan.Change:
+    """Bind a pressure relative to the one before; where it may lead at most lies inside the limits."""
+    by = float(change.by)
+    if side not in basis.station.actuated:
+        reason = f"station {basis.station.name} does not drive the {side} side, so nothing changes its pressure"
+        raise Refused("station", reason, "Write the pressure that must be there, or choose another station.")
+    if by == 0.0:
+        raise Refused("pressure", "a change by nothing changes nothing", 'Write by = "0.5 MPa", or leave it out.')
+    word, bound, other = ("max", change.max, change.min) if by > 0.0 else ("min", change.min, change.max)
+    if bound is None or other is not None:
+        reason = f'a change by "{change.by}" needs "{word}", and nothing else, to say how far it may lead'
+        remedy = 'Write { by = "0.5 MPa", max = "5 MPa" } or { by = "-1 MPa", min = "0 MPa" }.'
+        raise Refused("pressure", reason, remedy)
+    _check_pressure(side, bound, basis)
+    return plan.Change(side, by, float(bound))
+
+
+def torque(step: TorqueStep, basis: Basis, path: KeyPath) -> tuple[plan.Torque, tuple[End, ...]]:
+    """Bind a torque of one side, and the end that it has by its nature."""
+    path, station = (*path, "torque"), basis.station
+    written = [(side, value) for side in SIDES if (value := getattr(step.torque, side)) is not None]
+    if len(written) != 1:
+        reason = "a torque is that of one side" if written else "no side is named"
+        basis.findings.refuse(path, "torque", reason, 'Write { negative = "0.4 N m" }, one side a step.')
+        return plan.Torque("negative", 0.0), (End(Compare(plan.Quantity.TORQUE, Operator.GE, 0.0), ""),)
+    ((side, value),) = written
+    with basis.findings.at((*path, side)):
+        if side not in station.actuated:
+            reason = f"station {station.name} does not drive the {side} side"
+            raise Refused("station", reason, "Leave the side out, or fit a rig.")
+        allowed = basis.limits.pressure_negative if side == "negative" else basis.limits.pressure_positive
+        if side in dict(station.measured) and allowed.high is None:
+            reason = f"nothing bounds the pressure of the {side} side"
+            raise Refused("limits", reason, f'Write pressure.{side} = ["0 MPa", "5 MPa"] in [limits].')
+        most = basis.limits.torque
+        if most is not None and float(value) >= most:
+            reason = f'"{value}" is not below the limit of torque, {humane(most, "N m")}'
+            raise Refused("limits", reason, "Leave room between set point and limit, where noise alone would trip.")
+    reached = Compare(plan.Quantity.TORQUE, Operator.GE, REACHED * float(value))
+    return plan.Torque(side, float(value)), (End(reached, value.text),)
 
 
 def temperature(step: TemperatureStep, basis: Basis, path: KeyPath) -> plan.Temperature:
@@ -108,6 +192,21 @@ def tare(step: TareStep, basis: Basis, path: KeyPath) -> plan.Tare:
     return plan.Tare(step.tare, step.confirm or f"Is the load cell of the {step.tare} side unloaded?")
 
 
+def park(step: ParkStep, basis: Basis, path: KeyPath) -> plan.Park:
+    """Bind the keeping of a cell until it is taken."""
+    if step.cv is None:
+        if step.max_current is not None:
+            reason = "no current flows at open circuit"
+            basis.findings.refuse((*path, "max_current"), "voltage", reason, 'Add cv = "4.2 V", or leave it out.')
+        return plan.Park(step.park)
+    voltage = checked_voltage(step.cv, basis, (*path, "cv"))
+    if step.max_current is None:
+        reason = "nothing bounds the current that holds this voltage"
+        basis.findings.refuse((*path, "cv"), "current", reason, 'Write max_current = "1 mA".')
+        return plan.Park(step.park)
+    return plan.Park(step.park, voltage, checked_current(step.max_current, basis, (*path, "max_current")))
+
+
 def prompt(step: PromptStep, basis: Basis, path: KeyPath) -> plan.Prompt:
     """Bind a question to the operator."""
     if step.answers and step.simulated is not None and step.simulated not in step.answers:
@@ -119,11 +218,11 @@ def prompt(step: PromptStep, basis: Basis, path: KeyPath) -> plan.Prompt:
 # -- checks --------------------------------------------------------------------------------------------------------
 
 
-def _current(written: Quantity, basis: Basis, path: KeyPath) -> float:
+def checked_current(written: Quantity, basis: Basis, path: KeyPath) -> float:
     """Convert a current and refuse it beyond the limits, which are already within the instrument's range."""
     amperes = 0.0
     with basis.findings.at(path):
-        _check_cycler(basis.station)
+        check_cycler(basis.station)
         amperes = basis.scale.amperes(written)
         most = basis.limits.current
         if abs(amperes) > most:
@@ -132,17 +231,19 @@ def _current(written: Quantity, basis: Basis, path: KeyPath) -> float:
     return amperes
 
 
-def _voltage(written: Quantity, basis: Basis, path: KeyPath) -> float:
+def checked_voltage(written: Quantity, basis: Basis, path: KeyPath) -> float:
+    """Convert a voltage and refuse it where it is not inside the limits."""
     volts = 0.0
     with basis.findings.at(path):
-        _check_cycler(basis.station)
+        check_cycler(basis.station)
         volts = basis.scale.volts(written)
         terminal = f" ({humane(volts, 'V')} at the terminals)" if written.reference else ""
         check_voltage(volts, f'"{written}"{terminal}', basis)
     return volts
 
 
-def _check_cycler(station: StationAbilities) -> None:
+def check_cycler(station: StationAbilities) -> None:
+    """Refuse what needs a cycler where there is none."""
     if station.voltage is None:
         raise Refused("station", f"station {station.name} has no cycler", "Choose another station.")
 

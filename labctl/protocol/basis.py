@@ -1,9 +1,11 @@
 """What a step is bound against: the cell's scale, the station, and the limits that hold for it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from labctl.plan import Limits, StationAbilities
 from labctl.protocol.findings import Findings
+from labctl.protocol.profile import ProfileTable
 from labctl.protocol.scale import Scale
 
 
@@ -15,3 +17,5 @@ class Basis:
     station: StationAbilities
     limits: Limits
     findings: Findings
+    profiles: Mapping[str, ProfileTable] = field(default_factory=dict)
+    """By the name of their file."""

@@ -2,8 +2,8 @@
 
 import difflib
 import itertools
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 from labctl.errors import Finding, ProtocolError
@@ -12,6 +12,8 @@ from labctl.plan import (
     Branch,
     Condition,
     ConstantCurrent,
+    ConstantPower,
+    ConstantResistance,
     ForEach,
     Hook,
     Loop,
@@ -22,6 +24,7 @@ from labctl.plan import (
     RecordRule,
     StationAbilities,
     Step,
+    direction,
 )
 from labctl.protocol import cycles, ends, limits, model
 from labctl.protocol.basis import Basis
@@ -30,10 +33,11 @@ from labctl.protocol.findings import Findings, humane
 from labctl.protocol.hash import protocol_hash
 from labctl.protocol.labels import Scope
 from labctl.protocol.load import LoadedCell, Protocol, fill, in_order
+from labctl.protocol.part import FILE
 from labctl.protocol.scale import Scale, bind_cell, check_cell, merge
 from labctl.protocol.source import KeyPath
 from labctl.protocol.steps import bind_step, record_rule
-from labctl.protocol.verbs import At, EndStep, ForStep, IfStep, Named, RepeatStep
+from labctl.protocol.verbs import At, EndStep, ForStep, GotoStep, IfStep, Lasting, Named, RepeatStep
 
 
 def bind(
@@ -71,9 +75,9 @@ def examine(protocol: Protocol, station: StationAbilities, cell: LoadedCell | No
         hash=protocol_hash(file),
         cell=bound_cell,
         limits=run_limits,
-        body=_Tree(protocol, Basis(scale, station, run_limits, findings)).body,
+        body=_Tree(protocol, Basis(scale, station, run_limits, findings, file.attached)).body,
         inputs=protocol.inputs,
-        unknown=file.protocol.unknown,
+        unknown=protocol.unknown,
         outage=_outage(file.outage),
     )
     return plan, findings.all if of_cell is findings else findings.all + of_cell.all
@@ -95,18 +99,20 @@ class _Tree:
         self._nodes = itertools.count(1)
         self._counting = cycles.counting(steps, basis.findings)
         self._record = record_rule(protocol.file.record, basis, ())
-        names = Counter(step.name for _, step in cycles.walk(steps, ("step",)) if step.name is not None)
-        self.body = self._list(steps, Scope(names), ("step",))
+        every = [step for _, step in cycles.walk(steps, ("step",))]
+        self._targets = frozenset(label for step in every for label in _labels(step))
+        self._run_limits = basis.limits
+        self.body = self._list(steps, Scope(frozenset(step.name for step in every if step.name)), ("step",))
 
     def _list(self, steps: tuple[Named, ...], scope: Scope, path: KeyPath) -> tuple[Node, ...]:
         scopes = scope.each(steps)
         nodes = tuple(self._node(step, scopes[index], (*path, index)) for index, step in enumerate(steps))
-        for index, step in enumerate(steps[:-1]):
-            if isinstance(step, EndStep):
-                reason = "this step can never be reached: the protocol ends before it"
-                self._findings.refuse(
-                    (*path, index + 1), "unreachable", reason, "Remove it, or put the end in an `if`."
-                )
+        for index, (step, after) in enumerate(itertools.pairwise(steps), 1):
+            if isinstance(step, EndStep | GotoStep) and after.name not in self._targets:
+                verb = "end" if isinstance(step, EndStep) else "goto"
+                why = "the protocol ends before it" if verb == "end" else "the step before it always jumps"
+                reason, remedy = f"this step can never be reached: {why}", f"Remove it, or put the {verb} in an `if`."
+                self._findings.refuse((*path, index), "unreachable", reason, remedy)
         self._check_window(nodes, path)
         return nodes
 
@@ -119,18 +125,45 @@ class _Tree:
             case IfStep():
                 return self._branch(step, scope, path)
         bound = bind_step(step, next(self._steps), self._basis, scope, path)
-        return replace(bound, record=_over(bound.record, self._record))
+        around = None if self._basis.limits is self._run_limits else self._basis.limits
+        name = step.name or self._unnamed(bound.name)
+        return replace(bound, name=name, record=_over(bound.record, self._record), limits=bound.limits or around)
+
+    def _unnamed(self, shown: str) -> str:
+        """Return what a node without a name is called: never as a node to which something jumps."""
+        return f"{shown} (unnamed)" if shown in self._targets else shown
+
+    @contextmanager
+    def _within(self, loop: RepeatStep, path: KeyPath) -> Iterator[None]:
+        """Bind what is in a loop under its own limits and record rules, too."""
+        outer = self._basis, self._record
+        narrower = limits.of_step(outer[0].limits, loop.limits, outer[0].scale, self._findings, (*path, "limits"))
+        self._record = _over(record_rule(loop.record, self._basis, path), self._record)
+        self._basis = replace(self._basis, limits=narrower or self._basis.limits)
+        yield
+        self._basis, self._record = outer
 
     def _loop(self, step: RepeatStep, scope: Scope, path: KeyPath) -> Loop:
         number = next(self._nodes)
         counts = path in self._counting
-        if step.counts and not counts:
+        if step.counts == "cycle" and not counts:
             reason = "a loop inside a hook counts no cycles"
             self._findings.refuse((*path, "counts"), "cycles", reason, "Leave counts out.")
-        body = self._list(step.do, scope, (*path, "do"))
-        hooks = tuple(self._hook(hook, body, scope, (*path, "at", i)) for i, hook in enumerate(step.at))
-        name = step.name or f"repeat {step.repeat}"
-        return Loop(number, name, step.repeat, counts, body, hooks, self._findings.line(path))
+        if step.part is not None and step.part.endswith(FILE):
+            scope = scope.inside_file()
+        with self._within(step, path):
+            body = self._list(step.do, scope, (*path, "do"))
+            hooks = tuple(self._hook(hook, body, scope, (*path, "at", i)) for i, hook in enumerate(step.at))
+        name = step.name or self._unnamed(step.part or f"repeat {step.repeat}")
+        if not counts:
+            self._refuse_names_of_cycles(step, path)
+        line, first = self._findings.line(path), step.starts == "discharge"
+        return Loop(number, name, step.repeat, counts, body, hooks, line, step.tag or "", first)
+
+    def _refuse_names_of_cycles(self, step: RepeatStep, path: KeyPath) -> None:
+        for key in sorted(step.model_fields_set & {"tag", "starts"}):
+            reason = f'"{key}" speaks of cycles, and the passes of this loop are none'
+            self._findings.refuse((*path, key), "cycles", reason, 'Write counts = "cycle", or leave it out.')
 
     def _hook(self, hook: At, body: tuple[Node, ...], scope: Scope, path: KeyPath) -> Hook:
         known = [known for node in body if isinstance(node, Step) for known in (node.verb, node.name)]
@@ -146,7 +179,7 @@ class _Tree:
         combinations = itertools.product(*step.values.values())
         labels = tuple(", ".join(f"{k} = {v}" for k, v in zip(step.values, c, strict=True)) for c in combinations)
         bodies = tuple(self._list(body, scope, (*path, "do")) for body in step.do)
-        name = step.name or f"for {', '.join(step.values)}"
+        name = step.name or self._unnamed(f"for {', '.join(step.values)}")
         return ForEach(number, name, labels, bodies, self._findings.line(path))
 
     def _branch(self, step: IfStep, scope: Scope, path: KeyPath) -> Branch:
@@ -160,19 +193,32 @@ class _Tree:
 
     def _check_window(self, nodes: tuple[Node, ...], path: KeyPath) -> None:
         """Refuse a charge that stops where a discharge beside it stops, or below: they are swapped."""
-        up = [n.action for n in nodes if isinstance(n, Step) and _drives(n, +1)]
-        lowest = min((a.voltage for a in up if isinstance(a, ConstantCurrent)), default=None)
+        lowest = min((stop for n in nodes if (stop := _stop(n, +1)) is not None), default=None)
         for index, node in enumerate(nodes):
-            if lowest is not None and isinstance(node, Step) and _drives(node, -1):
-                action = node.action
-                if isinstance(action, ConstantCurrent) and action.voltage >= lowest:
-                    here, there = humane(action.voltage, "V"), humane(lowest, "V")
-                    reason = f"this discharge stops at {here}, but a charge beside it already at {there}"
-                    self._findings.refuse((*path, index), "wrong-way", reason, "Check whether they are swapped.")
+            stop = _stop(node, -1)
+            if lowest is not None and stop is not None and stop >= lowest:
+                here, there = humane(stop, "V"), humane(lowest, "V")
+                reason = f"this discharge stops at {here}, but a charge beside it already at {there}"
+                self._findings.refuse((*path, index), "wrong-way", reason, "Check whether they are swapped.")
 
 
-def _drives(step: Step, sign: int) -> bool:
-    return isinstance(step.action, ConstantCurrent) and step.action.current * sign > 0
+def _labels(step: Named) -> Iterator[str]:
+    """Yield where a step may jump to."""
+    if isinstance(step, GotoStep):
+        yield step.goto
+    if isinstance(step, Lasting):
+        follows = [ending.then for ending in step.until] + ([step.timeout.then] if step.timeout else [])
+        yield from (follow.label for follow in follows if follow.label)
+
+
+def _stop(node: Node, way: int) -> float | None:
+    """Return the voltage at which a step stops that only charges (+1), or only discharges (-1); None for any other."""
+    if not isinstance(node, Step) or direction(node.action) != way:
+        return None
+    match node.action:
+        case ConstantCurrent(voltage=stop) | ConstantPower(voltage=stop) | ConstantResistance(voltage=stop):
+            return stop
+    return None
 
 
 def _over(own: RecordRule, run: RecordRule) -> RecordRule:

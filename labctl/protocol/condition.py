@@ -4,6 +4,9 @@ condition  = all { "or" all }
 all        = one { "and" one }
 one        = "not" one | "(" condition ")" [ "for" time ] | comparison [ "for" time ] | shorthand | stable
 comparison = quantity ( ">=" | "<=" | ">" | "<" ) value        quantity may stand between bars: |current|
+           | derivative comparator value [ "over" time ]       "dV/dt <= 1 mV/h over 10 min"
+           | ratio comparator value [ "for" count "cycles" ]   "retention(ref = 3, tag = "ageing") < 90 % for 3 cycles"
+           | "operator" "=" text                               the operator's last answer
 shorthand  = value                                             what it means, the step's verb says
 stable     = "stable within" value "for" time
 """
@@ -12,7 +15,7 @@ import difflib
 import re
 from dataclasses import dataclass, field
 
-from labctl.plan import Operator, Quantity
+from labctl.plan import CycleQuantity, Operator, Quantity
 from labctl.quantity import Dimension, WordingError, parse, shown
 from labctl.quantity import Quantity as Value
 
@@ -33,6 +36,26 @@ class Comparison:
     value: Value | int
     magnitude: bool = False
     hold: Value | None = None
+    over: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CycleComparison:
+    """`ratio operator value`, met by each of the last `cycles` complete cycles."""
+
+    quantity: CycleQuantity
+    operator: Operator
+    value: Value
+    ref: int | None = None
+    tag: str = ""
+    cycles: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`operator = text`: what the operator has answered last."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +96,7 @@ class Negation:
     part: "Tree"
 
 
-Tree = Comparison | Shorthand | Steady | Both | Either | Negation
+Tree = Comparison | CycleComparison | Answer | Shorthand | Steady | Both | Either | Negation
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +107,15 @@ class Condition:
     text: str = field(compare=False)
 
 
+_CHARGES = (Dimension.CHARGE, Dimension.SPECIFIC_CHARGE, Dimension.AREAL_CHARGE)
+
 VALUES: dict[Quantity, tuple[Dimension, ...]] = {
     Quantity.VOLTAGE: (Dimension.VOLTAGE, Dimension.POTENTIAL),
     Quantity.CURRENT: (Dimension.CURRENT, Dimension.RATE, Dimension.CURRENT_DENSITY, Dimension.SPECIFIC_CURRENT),
     Quantity.POWER: (Dimension.POWER,),
-    Quantity.CAPACITY: (Dimension.CHARGE, Dimension.SPECIFIC_CHARGE, Dimension.AREAL_CHARGE),
+    Quantity.CAPACITY: _CHARGES,
+    Quantity.CAPACITY_OF_CYCLE: _CHARGES,
+    Quantity.CAPACITY_NET: _CHARGES,
     Quantity.ENERGY: (Dimension.ENERGY,),
     Quantity.TIME: (Dimension.TIME,),
     Quantity.CV_TIME: (Dimension.TIME,),
@@ -99,15 +126,21 @@ VALUES: dict[Quantity, tuple[Dimension, ...]] = {
     Quantity.PRESSURE_POSITIVE: (Dimension.PRESSURE,),
     Quantity.FORCE: (Dimension.FORCE,),
     Quantity.TORQUE: (Dimension.TORQUE,),
+    Quantity.SOC: (Dimension.RATIO,),
+    Quantity.VOLTAGE_RATE: (Dimension.VOLTAGE_RATE,),
+    Quantity.CURRENT_RATE: (Dimension.CURRENT_RATE,),
+    Quantity.PRESSURE_RATE: (Dimension.PRESSURE_RATE,),
 }
 """What each quantity may be compared with; none: a plain count."""
 
-UNBUILT = ("retention", "coulombic_efficiency", "soc", "dV/dt", "dI/dt", "dP/dt", "operator")
-"""Quantities of the language that cannot be asked for yet."""
+DERIVATIVES = (Quantity.VOLTAGE_RATE, Quantity.CURRENT_RATE, Quantity.PRESSURE_RATE)
+MOST_CYCLES = 1000
+"""That a condition may look back."""
 
 _ALIASES = {"pressure.anode": Quantity.PRESSURE_NEGATIVE, "pressure.cathode": Quantity.PRESSURE_POSITIVE}
 _OPERATORS = {"≥": ">=", "≤": "<="}
-_SPLIT = re.compile(r"(>=|<=|==|=|>|<|≥|≤|\(|\)|\b(?:and|or|not|for)\b)")
+_RATIO = r"(?:retention|coulombic_efficiency)\s*\([^()]*\)"
+_SPLIT = re.compile(rf"""("[^"]*"|'[^']*'|{_RATIO}|>=|<=|==|=|>|<|≥|≤|\(|\)|\b(?:and|or|not|for)\b)""")
 _STABLE = re.compile(r"stable\s+within\s+(.+)", re.DOTALL)
 _HOW = 'write for example "voltage >= 4.3 V", "4.3 V and time >= 1 h" or "stable within 2 % for 60 s"'
 
@@ -202,13 +235,16 @@ class _Reader:
                     '"stable" needs a band above zero and a time', 'write "stable within 2 % for 60 s"'
                 )
             return Steady(within, hold)
+        if left == "operator":
+            return self._answer()
+        if re.match(r"(?:retention|coulombic_efficiency)\b", left):
+            return self._of_cycles(left)
         if self._peek() in {*Operator, *_OPERATORS}:
             return self._comparison(left)
         if self._peek() in {"=", "=="}:
             raise ConditionError("a measured value is never exactly equal", "use >= or <=")
         if not left or left in {")", "and", "or", "for", *Operator}:
             raise ConditionError("here a condition is missing", _HOW)
-        _refuse_word(left)
         if self._peek() == "for":
             raise ConditionError(
                 f'{shown(left)} with "for" needs its quantity', 'write for example "voltage >= 4.3 V for 30 s"'
@@ -220,7 +256,7 @@ class _Reader:
         quantity = _quantity(bars[1] if bars else left)
         sign = self._take()
         operator = Operator(_OPERATORS.get(sign, sign))
-        right = self._take()
+        right, over = _window(self._take(), quantity)
         allowed = VALUES[quantity]
         if allowed:
             value: Value | int = parse(right, *allowed)
@@ -228,7 +264,29 @@ class _Reader:
             value = int(right)
         else:
             raise ConditionError(f"{shown(right)} is no count", f'write for example "{quantity} >= 3"')
-        return Comparison(quantity, operator, value, bars is not None, self._hold())
+        return Comparison(quantity, operator, value, bars is not None, self._hold(), over)
+
+    def _answer(self) -> Answer:
+        sign, right = self._take(), self._take().strip("\"'")
+        if sign not in {"=", "=="} or not right:
+            raise ConditionError("an answer is a text, and equal or not", "write for example operator = 'yes'")
+        return Answer(right)
+
+    def _of_cycles(self, left: str) -> CycleComparison:
+        quantity, ref, tag = _cycle_quantity(left)
+        sign = self._take()
+        if sign not in {*Operator, *_OPERATORS}:
+            raise ConditionError(f'"{quantity}" is compared with nothing', f"write for example {_EXAMPLE[quantity]}")
+        value = parse(self._take(), Dimension.RATIO)
+        cycles = 1
+        if self._peek() == "for":
+            self._take()
+            count = re.fullmatch(r"([1-9]\d{0,3})\s+cycles?", self._take())
+            if count is None or int(count[1]) > MOST_CYCLES:
+                most = f"cycles are counted: 1 to {MOST_CYCLES} of them"
+                raise ConditionError(most, f"write for example {_EXAMPLE[quantity]} for 3 cycles")
+            cycles = int(count[1])
+        return CycleComparison(quantity, Operator(_OPERATORS.get(sign, sign)), value, ref, tag, cycles)
 
     def _hold(self) -> Value | None:
         if self._peek() != "for":
@@ -249,22 +307,53 @@ def _refuse_ambiguous_hold(parts: list[Tree]) -> None:
 
 
 def _quantity(name: str) -> Quantity:
+    name = re.sub(r"\s+", " ", name)
     if name in _ALIASES:
         return _ALIASES[name]
     try:
         return Quantity(name)
     except ValueError:
-        _refuse_word(name)
         near = difflib.get_close_matches(name, [*Quantity, *_ALIASES], n=1, cutoff=0.6)
         hint = f' (did you mean "{near[0]}"?)' if near else ""
         known = ", ".join(Quantity)
         raise ConditionError(f"{shown(name)} is nothing to compare{hint}", f"known are {known}") from None
 
 
-def _refuse_word(written: str) -> None:
-    """Name what the language knows and this version does not."""
-    for word in UNBUILT:
-        if re.match(rf"{re.escape(word)}\b", written):
-            raise ConditionError(f'the condition on "{word}" is not built yet', "use another quantity for now")
-    if re.match(r"capacity\s+(of|net)\b", written):
-        raise ConditionError('"capacity of cycle" and "capacity net" are not built yet', 'use "capacity", of this step')
+def _window(right: str, quantity: Quantity) -> tuple[str, Value | None]:
+    """Split a value from the time over which a derivative is taken."""
+    value, over, window = right.partition(" over ")
+    if not over:
+        return right, None
+    if quantity not in DERIVATIVES:
+        raise ConditionError(f'"{quantity}" is taken at an instant', 'write "for 30 s" where it must last')
+    span = parse(window, Dimension.TIME)
+    if span.value <= 0:
+        raise ConditionError('"over" needs a time above zero', 'write for example "over 10 min"')
+    return value, span
+
+
+def _cycle_quantity(written: str) -> tuple[CycleQuantity, int | None, str]:
+    """Read a ratio of cycles with what stands in its brackets: reference and tag."""
+    name, _, inside = written.partition("(")
+    quantity = CycleQuantity(name.strip())
+    said: dict[str, str] = {}
+    for part in inside.rstrip(") ").split(",") if inside else ():
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or key not in ("ref", "tag") or key in said:
+            raise ConditionError(f"{shown(part.strip())} says nothing here", f"write for example {_EXAMPLE[quantity]}")
+        said[key] = value.strip("\"'")
+    ref = said.get("ref")
+    if quantity is CycleQuantity.COULOMBIC_EFFICIENCY:
+        if ref is not None:
+            raise ConditionError("an efficiency has no reference", f"write for example {_EXAMPLE[quantity]}")
+        return quantity, None, said.get("tag", "")
+    if ref is None or not re.fullmatch(r"[1-9]\d{0,6}", ref):
+        reason = "a retention needs the cycle that it is compared with; there is no default"
+        raise ConditionError(reason, f"write for example {_EXAMPLE[quantity]}")
+    return quantity, int(ref), said.get("tag", "")
+
+
+_EXAMPLE = {
+    CycleQuantity.RETENTION: '"retention(ref = 3) < 90 %"',
+    CycleQuantity.COULOMBIC_EFFICIENCY: '"coulombic_efficiency < 99 %"',
+}

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from labctl.protocol.actions import direction
 from labctl.protocol.findings import Findings
 from labctl.protocol.source import KeyPath
-from labctl.protocol.verbs import ChargeStep, CurrentStep, DischargeStep, ForStep, IfStep, Named, RepeatStep
+from labctl.protocol.verbs import ForStep, IfStep, Named, RepeatStep
 
 Placed = tuple[KeyPath, Named]
 
@@ -19,7 +20,7 @@ def counting(steps: tuple[Named, ...], findings: Findings) -> frozenset[KeyPath]
             findings.refuse((*path, "counts"), "cycles", reason, "Let one of them count.")
     if stated:
         return stated
-    bodies = {path: loop.do for path, loop in loops}
+    bodies = {path: loop.do for path, loop in loops if loop.counts is None}
     full = [path for path, body in bodies.items() if _both_ways(body, (*path, "do"))]
     found = frozenset(path for path in full if not any(_inside(inner, path) for inner in full))
     for path in set(full) - found:
@@ -48,9 +49,7 @@ def walk(steps: tuple[Named, ...], path: KeyPath) -> Iterator[Placed]:
 def _both_ways(steps: tuple[Named, ...], path: KeyPath, without: frozenset[KeyPath] = frozenset()) -> bool:
     """Whether the steps, but not those in the loops at `without`, both charge and discharge."""
     inside = [step for place, step in walk(steps, path) if not any(_inside(place, loop) for loop in without)]
-    up = any(isinstance(s, ChargeStep) or (isinstance(s, CurrentStep) and s.current.value > 0) for s in inside)
-    down = any(isinstance(s, DischargeStep) or (isinstance(s, CurrentStep) and s.current.value < 0) for s in inside)
-    return up and down
+    return {+1, -1} <= {direction(step) for step in inside}
 
 
 def _inside(inner: KeyPath, outer: KeyPath) -> bool:

@@ -71,5 +71,7 @@ class Overrun(Model):
     then: Next = Follow(Then.FAULT)
 
 
-Endings = Annotated[tuple[Ending, ...], BeforeValidator(_as_tables)]
-Timeout = Annotated[Overrun, BeforeValidator(_as_table)]
+Endings = Annotated[
+    tuple[Ending, ...], BeforeValidator(_as_tables, json_schema_input_type=str | Ending | list[str | Ending])
+]
+Timeout = Annotated[Overrun, BeforeValidator(_as_table, json_schema_input_type=str | Overrun)]

@@ -15,11 +15,24 @@ from labctl.quantity import Quantity as Value
 MIN_POLLS = 3
 """A condition that must last is looked at no fewer times."""
 
-DRIVEN = ("charge", "discharge", "current", "cv")
-_OF_A_DRIVEN_STEP = (Quantity.CURRENT, Quantity.POWER, Quantity.CAPACITY, Quantity.ENERGY)
-_OF_A_STEP = (*_OF_A_DRIVEN_STEP, Quantity.TIME, Quantity.CV_TIME)
+DRIVEN = ("charge", "discharge", "current", "cv", "power", "resistance", "sweep", "profile")
+_AT_A_CURRENT = ("charge", "discharge", "current")
+_SIGNED = ("current", "power", "sweep", "profile")
+"""Verbs whose current has a sign in conditions, as it has in what they are told."""
+_OF_A_DRIVEN_STEP = (
+    Quantity.CURRENT,
+    Quantity.POWER,
+    Quantity.CAPACITY,
+    Quantity.CAPACITY_OF_CYCLE,
+    Quantity.ENERGY,
+    Quantity.CURRENT_RATE,
+)
+_OF_A_STEP = (*_OF_A_DRIVEN_STEP, Quantity.TIME, Quantity.CV_TIME, *written.DERIVATIVES)
 _CV_ONLY = (Quantity.CURRENT, Quantity.CV_TIME)
 _UPWARD = (Operator.GE, Operator.GT)
+_CHARGES = (Quantity.CAPACITY, Quantity.CAPACITY_OF_CYCLE, Quantity.CAPACITY_NET)
+WINDOW = 60.0
+"""s over which a derivative is taken where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,15 @@ def bind(tree: written.Tree, context: Context) -> plan.Condition:
         case written.Either(parts, hold):
             return plan.Any(tuple(bind(part, context) for part in parts), _hold(hold, context))
         case written.Negation(part):
-            return plan.Not(bind(part, context))
+            bound = bind(part, context)
+            if _of_cycles(bound):
+                reason = '"not" before a ratio of cycles would be true before there are any'
+                raise Refused("condition", reason, "Turn the comparison instead: < for >=.")
+            return plan.Not(bound)
+        case written.CycleComparison(quantity, operator, value, ref, tag, cycles):
+            return plan.OfCycles(quantity, operator, float(value), ref, tag, cycles)
+        case written.Answer(text):
+            return plan.Answered(text)
 
 
 def end(text: str, tree: written.Tree, follow: Follow, context: Context) -> End:
@@ -93,6 +114,17 @@ def compares(condition: plan.Condition) -> tuple[Compare, ...]:
         case plan.Not(part):
             return compares(part)
     return ()
+
+
+def _of_cycles(condition: plan.Condition) -> bool:
+    match condition:
+        case plan.OfCycles():
+            return True
+        case plan.All(parts) | plan.Any(parts):
+            return any(_of_cycles(part) for part in parts)
+        case plan.Not(part):
+            return _of_cycles(part)
+    return False
 
 
 def bounds(condition: plan.Condition, quantities: tuple[Quantity, ...]) -> bool:
@@ -135,6 +167,8 @@ def _shorthand(value: Value, context: Context) -> Compare:
 
 def _comparison(tree: written.Comparison, context: Context) -> Compare:
     quantity = tree.quantity
+    if quantity is Quantity.SOC:
+        return _soc(tree, context)
     _check_meaning(quantity, context)
     _check_measured(quantity, context.station, context.scale)
     if isinstance(tree.value, int):
@@ -143,14 +177,39 @@ def _comparison(tree: written.Comparison, context: Context) -> Compare:
         value = context.scale.volts(tree.value)
     elif quantity is Quantity.CURRENT:
         value = context.scale.amperes(tree.value)
-    elif quantity is Quantity.CAPACITY:
+    elif quantity in _CHARGES:
         value = context.scale.coulombs(tree.value)
     else:
         value = float(tree.value)
     # as the verbs charge and discharge take magnitudes, so does current in their conditions
-    signed = context.verb == "current" or value < 0
+    signed = context.verb in _SIGNED or value < 0
     magnitude = tree.magnitude or (quantity in (Quantity.CURRENT, Quantity.POWER) and not signed)
-    return Compare(quantity, tree.operator, value, magnitude, _hold(tree.hold, context))
+    over = 0.0
+    if quantity in written.DERIVATIVES:
+        magnitude, over = tree.magnitude or value >= 0, _window(tree.over, context)
+    return Compare(quantity, tree.operator, value, magnitude, _hold(tree.hold, context), over)
+
+
+def _soc(tree: written.Comparison, context: Context) -> Compare:
+    """Bind a state of charge as the net charge since the run began."""
+    cell = context.scale.cell
+    if cell.soc is None or cell.one_c is None:
+        reason = "the state of charge is not known: nothing says where it begins, or what the cell holds"
+        remedy = 'Write soc = "0 %" (when the run begins) and capacity = "3 mAh", or one_c, in [cell].'
+        raise Refused("cell", reason, remedy)
+    assert not isinstance(tree.value, int)
+    net = (float(tree.value) - cell.soc) * cell.one_c * 3600.0
+    return Compare(Quantity.CAPACITY_NET, tree.operator, net, hold=_hold(tree.hold, context))
+
+
+def _window(over: Value | None, context: Context) -> float:
+    shortest = MIN_POLLS * context.station.poll_period
+    if over is None:
+        return max(WINDOW, shortest)
+    if float(over) < shortest:
+        reason = f"a slope over {over} has fewer than three polls of this station ({humane(shortest, 's')})"
+        raise Refused("condition", reason, f"Ask for {humane(shortest, 's')} or more.")
+    return float(over)
 
 
 def _stable(tree: written.Steady, context: Context) -> plan.Stable:
@@ -189,6 +248,9 @@ def _check_meaning(quantity: Quantity, context: Context) -> None:
     if verb == "if" and quantity in _OF_A_STEP:
         reason = f'"{quantity}" belongs to a step; between steps it has no value'
         raise Refused("condition", reason, 'Ask for "cycle", "test_time", "voltage", "temperature" or a pressure.')
+    if quantity is Quantity.CAPACITY_OF_CYCLE and not context.direction:
+        reason = f'a step with the verb {verb} has no direction, so "{quantity}" says nothing'
+        raise Refused("condition", reason, 'Ask for "capacity", of this step, or "capacity net".')
     if quantity is Quantity.CV_TIME and not context.cv:
         raise Refused("condition", "this step has no constant-voltage part", 'Add cv = "4.3 V", or ask for "time".')
     if quantity in _OF_A_DRIVEN_STEP and verb not in (*DRIVEN, "if"):
@@ -206,11 +268,14 @@ def _check_measured(quantity: Quantity, station: StationAbilities, scale: Scale)
         Quantity.PRESSURE_POSITIVE: "positive" not in sides,
         Quantity.FORCE: "negative" not in sides,
         Quantity.TORQUE: station.torque is None,
+        Quantity.VOLTAGE_RATE: station.voltage is None,
+        Quantity.PRESSURE_RATE: "negative" not in sides,
     }
     if lacks.get(quantity, False):
         reason = f'station {station.name} does not measure "{quantity}"'
         raise Refused("station", reason, "Choose another station, or another condition.")
-    if quantity in (Quantity.PRESSURE_NEGATIVE, Quantity.PRESSURE_POSITIVE) and scale.cell.bore_area is None:
+    pressures = (Quantity.PRESSURE_NEGATIVE, Quantity.PRESSURE_POSITIVE, Quantity.PRESSURE_RATE)
+    if quantity in pressures and scale.cell.bore_area is None:
         raise Refused("cell", "without the bore a force is no pressure", 'Write bore = "10 mm" in [cell].')
 
 
@@ -227,7 +292,7 @@ def _check_sense(condition: plan.Condition, text: str, context: Context) -> None
             if context.cc_cv and compare == condition:
                 reason = f'"{text}" cannot end a step that goes on at its cv'
                 raise Refused("condition", reason, 'End it by "C/20", "cv_time >= 15 min" or "1 h".')
-        if compare.quantity is Quantity.CURRENT and not context.cv and context.verb in DRIVEN:
+        if compare.quantity is Quantity.CURRENT and not context.cv and context.verb in _AT_A_CURRENT:
             reason = f'"{text}" on a constant current is met at once or never'
             raise Refused("condition", reason, 'Add a constant-voltage part: cv = "4.3 V".')
 

@@ -5,16 +5,16 @@ from collections.abc import Iterable, Iterator
 from typing import get_args, get_origin
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from labctl.errors import MOST_FINDINGS, Finding
 from labctl.protocol.source import KeyPath, Source
+from labctl.protocol.templates import WRITTEN
 from labctl.protocol.verbs import CLASSES, UNBUILT_VERBS
 from labctl.quantity import WordingError, shown
-from labctl.table import Model
+from labctl.table import Model, written_keys
 
-UNBUILT_KEYS = ("define", "tag", "starts", "vs", "by", "stack")
+UNBUILT_KEYS = ("by", "stack")
 """Keys of the language that this version refuses by name."""
 
 _NOT_BUILT = "This version runs {}."
@@ -30,7 +30,8 @@ def step_of(detail: ErrorDetails) -> KeyPath:
     """Return the way to the step that an error lies in, in the validated data; empty where it lies in none."""
     loc = detail["loc"]
     tags = [index for index, part in enumerate(loc) if isinstance(part, str) and part.startswith("<")]
-    end = len(loc) if detail["type"].startswith("union_tag") else tags[-1] if tags else 0
+    verbs = [index for index in tags if str(loc[index]).strip("<>") in CLASSES]
+    end = len(loc) if detail["type"].startswith("union_tag") else verbs[-1] if verbs else 0
     return tuple(part for index, part in enumerate(loc[:end]) if index not in tags)
 
 
@@ -76,23 +77,11 @@ def _table(loc: Iterable[str | int], root: type[Model]) -> type[Model]:
     table = root
     for part in loc:
         if isinstance(part, str) and part.startswith("<"):
-            table = CLASSES[part.strip("<>")]
+            table = CLASSES.get(part.strip("<>"), table)  # another tag tells forms of one value apart
         elif isinstance(part, str):
-            field = dict(_fields(table)).get(part)
+            field = dict(written_keys(table)).get(part)
             table = next(_models(field.annotation), table) if field else table
     return table
-
-
-def _fields(table: type[Model]) -> Iterator[tuple[str, FieldInfo]]:
-    """Yield the keys that a table may have, as they are written; aliases included."""
-    for name, field in table.model_fields.items():
-        alias = field.validation_alias
-        for key in (name,) if alias is None else (alias,) if isinstance(alias, str) else _choices(alias):
-            yield key, field
-
-
-def _choices(alias: object) -> tuple[str, ...]:
-    return tuple(str(choice) for choice in getattr(alias, "choices", ()))
 
 
 def _models(annotation: object) -> Iterator[type[Model]]:
@@ -112,7 +101,7 @@ def _unbuilt(given: object) -> str:
 
 
 def _missing(key: str, path: KeyPath, table: type[Model], source: Source) -> Finding:
-    field = dict(_fields(table)).get(key)
+    field = dict(written_keys(table)).get(key)
     example = (field.examples or [None])[0] if field else None
     is_table = field is not None and (get_origin(field.annotation) is dict or any(_models(field.annotation)))
     name = ".".join(str(part) for part in path[:-1])
@@ -126,9 +115,9 @@ def _missing(key: str, path: KeyPath, table: type[Model], source: Source) -> Fin
 def _unknown_key(key: str, path: KeyPath, table: type[Model], source: Source) -> Finding:
     place = source.key(path)
     if key in UNBUILT_KEYS:
-        known = ", ".join(name for name, _ in _fields(table))
+        known = ", ".join(name for name, _ in written_keys(table))
         return Finding("not-built", place, f'"{key}" is not built yet', f"This version knows here {known}.")
-    fields = list(_fields(table))
+    fields = list(written_keys(table))
     keys = [name for name, _ in fields]
     if key in keys:
         twin = next(name for name, field in fields if field is dict(fields)[key] and name != key)
@@ -140,20 +129,20 @@ def _unknown_key(key: str, path: KeyPath, table: type[Model], source: Source) ->
 
 def _no_verb(path: KeyPath, step: object, source: Source) -> Finding:
     """Say of a step whether its verb is missing, doubled, misspelt or not built yet."""
-    verbs = ", ".join(CLASSES)
+    verbs = ", ".join([*CLASSES, *WRITTEN])
     if not isinstance(step, dict):
         return Finding("verb", source.value(path), "this is no step", 'A step is a table, such as { rest = "1 h" }.')
     unbuilt = [key for key in step if key in UNBUILT_VERBS]
     if unbuilt:
         place = source.key((*path, unbuilt[0]))
         return Finding("not-built", place, f'the verb "{unbuilt[0]}" is not built yet', _NOT_BUILT.format(verbs))
-    found = [key for key in step if key in CLASSES]
+    found = [key for key in step if key in CLASSES or key in WRITTEN]
     if len(found) > 1:
         two = " and ".join(f'"{verb}"' for verb in found[:2])
         reason = f"one step has the verbs {two}"
         return Finding("verb", source.key((*path, found[1])), reason, "Write two steps: one verb a step.")
     for key in step:
-        near = difflib.get_close_matches(str(key), [*CLASSES, *UNBUILT_VERBS], n=1)
+        near = difflib.get_close_matches(str(key), [*CLASSES, *WRITTEN, *UNBUILT_VERBS], n=1)
         if near and near[0] not in {"for", "if", "end"}:
             reason = f'{shown(str(key))} is no verb (did you mean "{near[0]}"?)'
             return Finding("verb", source.key((*path, key)), reason, f"The verbs are {verbs}.")

@@ -37,7 +37,7 @@ class Findings:
 
     def line(self, path: KeyPath) -> int:
         """Return the line on which the value at `path` stands."""
-        return self._source.value(path).line
+        return self._source.line(path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from labctl.protocol.verbs import ProtocolFile
 from labctl.quantity import Quantity
 
-_SAYS_NOTHING = {"title", "doi", "licence", "inputs"}
+SAYS_NOTHING = {"title", "doi", "licence", "inputs", "stated", "check", "part"}
 """Keys that change nothing about what is done; inputs are already filled in."""
 
 
@@ -21,8 +21,12 @@ def protocol_hash(file: ProtocolFile) -> str:
     Quantities count by value and dimension, keys at their defaults not at all, so that a new optional key leaves old
     hashes alone.
     """
-    canonical = json.dumps(_canonical(file), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(meaning(file).encode()).hexdigest()
+
+
+def meaning(part: object) -> str:
+    """Return what a part of a protocol means as canonical JSON: equal texts mean the same, however it is written."""
+    return json.dumps(_canonical(part), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def _canonical(value: object) -> object:
@@ -33,14 +37,16 @@ def _canonical(value: object) -> object:
         said = {
             name: getattr(value, name)
             for name, field in type(value).model_fields.items()
-            if name not in _SAYS_NOTHING and getattr(value, name) != field.get_default(call_default_factory=True)
+            if name not in SAYS_NOTHING and getattr(value, name) != field.get_default(call_default_factory=True)
         }
         return _tagged(value, {name: _canonical(item) for name, item in said.items()})
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value):
         # what is not compared, such as the text of a condition, means nothing
-        said = {f.name: getattr(value, f.name) for f in fields(value) if f.compare}
+        said = {
+            f.name: getattr(value, f.name) for f in fields(value) if f.compare and getattr(value, f.name) != f.default
+        }
         return _tagged(value, {name: _canonical(item) for name, item in said.items()})
     if isinstance(value, dict):
         return {str(key): _canonical(item) for key, item in value.items()}

@@ -1,32 +1,36 @@
-"""Fills a file's `{placeholders}`: inputs and settings everywhere, the keys of `for` in the steps below it."""
+"""The inputs of a file: their values, from defaults and settings, and the `{placeholders}` that they fill."""
 
 import difflib
-import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
 
-from labctl.errors import MOST_FINDINGS, Finding
-from labctl.protocol.source import KeyPath, Source
+from labctl.errors import MOST_FINDINGS, Finding, Place
+from labctl.protocol.source import Source
 from labctl.quantity import Quantity, WordingError, parse, shown
 
 Value = str | int
 
-MAX_EXPANDED = 20_000
-"""Steps that all `for` loops of a file may unfold to together."""
-
-MAX_TABLES = 30_000
-"""Tables of a file, all its `for` loops unfolded."""
+Refuse = Callable[[str, str], None]
+"""Takes the reason and the remedy of what is wrong at the place that is looked at."""
 
 _BRACES = re.compile(r"\{\{|\}\}|\{(\w+)\}|[{}]")
-_LITERAL = ("schema", "protocol", "inputs")
+_LITERAL = ("schema", "protocol", "inputs", "attached")
 
 
-def choose(source: Source, settings: Mapping[str, str]) -> tuple[dict[str, Value], list[Finding]]:
-    """Return the value of every input: the setting where there is one, else the default; both within its range."""
+def choose(
+    source: Source, settings: Mapping[str, str], where: Callable[[str], Place] | None = None
+) -> tuple[dict[str, Value], list[Finding]]:
+    """Return the value of every input: the setting where there is one, else the default; both within its range.
+
+    Args:
+        where: says where the setting of a name was written; None: on a command line.
+    """
     table = source.data.get("inputs")
     declared = {k: v for k, v in table.items() if isinstance(v, dict)} if isinstance(table, dict) else {}
     unknown = [name for name in settings if name not in declared]
-    findings = [_unknown_setting(source, name, tuple(declared)) for name in unknown[:MOST_FINDINGS]]
+    findings = [_unknown_setting(source, name, tuple(declared), where) for name in unknown[:MOST_FINDINGS]]
     values: dict[str, Value] = {}
     for name, entry in declared.items():
         default = entry.get("default")
@@ -36,17 +40,25 @@ def choose(source: Source, settings: Mapping[str, str]) -> tuple[dict[str, Value
             values[name] = _set(default, settings[name]) if name in settings else default
             _check_range(values[name], entry)
         except WordingError as error:
-            key = ("inputs", name) if name in settings else ("inputs", name, "default")
-            what = f"--set {name}={shown(settings[name])}" if name in settings else f"the default of {name}"
-            place = source.value(key)
+            values.setdefault(name, default)
+            place, what = source.value(("inputs", name, "default")), f"the default of {name}"
+            if name in settings:
+                place = source.value(("inputs", name)) if where is None else where(name)
+                what = f"{'--set ' if where is None else ''}{name}={shown(settings[name])}"
             findings.append(Finding("input", place, f"{what}: {error.sentence}", f"{_capital(error.remedy)}."))
     return values, findings
 
 
-def _unknown_setting(source: Source, name: str, known: tuple[str, ...]) -> Finding:
+def _unknown_setting(
+    source: Source, name: str, known: tuple[str, ...], where: Callable[[str], Place] | None
+) -> Finding:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f' (did you mean "{near[0]}"?)' if near else ""
     remedy = f"Its inputs are {', '.join(known)}." if known else "It has no [inputs]."
+    if where is not None:
+        return Finding(
+            "input", where(name), f"no input of {PurePath(source.name).name} is called {shown(name)}{hint}", remedy
+        )
     return Finding(
         "input", source.value(("inputs",)), f"--set: no input of this file is called {shown(name)}{hint}", remedy
     )
@@ -87,117 +99,43 @@ def _range(entry: Mapping[str, object]) -> str:
     return " and ".join(f"{bound} {entry[bound]}" for bound in ("min", "max") if bound in entry)
 
 
-def fill(source: Source, values: Mapping[str, Value]) -> tuple[dict[str, object] | None, list[Finding]]:
-    """Return the file's data with placeholders filled and every `do` of a `for` unfolded to one list a combination.
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What `{name}` stands for at some place of a file; `used` gathers what was asked for anywhere in it."""
 
-    None: it is too much to be looked at any further.
-    """
-    filler = _Filler(source)
-    data = {key: value if key in _LITERAL else filler.fill(value, (key,), values) for key, value in source.data.items()}
-    for name in values:
-        if name not in filler.used:
-            filler.refuse(
-                ("inputs", name), f'the input "{name}" changes nothing', f"Write {{{name}}} where it belongs."
-            )
-    return None if filler.overflowed else data, filler.findings
+    values: Mapping[str, Value]
+    used: set[str] = field(default_factory=set)
 
+    def with_(self, more: Mapping[str, Value]) -> "Names":
+        """Return these names and others, of which these are shadowed."""
+        return Names({**self.values, **more}, self.used)
 
-class _Filler:
-    """Walks the data of one file."""
+    def fill(self, text: str, refuse: Refuse) -> Value:
+        """Return a text with its placeholders filled; a count where it is nothing but the name of one."""
 
-    def __init__(self, source: Source) -> None:
-        self.findings: list[Finding] = []
-        self.used: set[str] = set()
-        self._source = source
-        self._expanded = 0
-        self._tables = 0
-        self._unknowns: set[tuple[KeyPath, str]] = set()
-
-    @property
-    def overflowed(self) -> bool:
-        return self._tables > MAX_TABLES
-
-    def refuse(self, path: KeyPath, reason: str, remedy: str) -> None:
-        if len(self.findings) >= MOST_FINDINGS:
-            return
-        finding = Finding("input", self._source.value(path), reason, remedy)
-        if finding not in self.findings:
-            self.findings.append(finding)
-
-    def fill(self, value: object, path: KeyPath, values: Mapping[str, Value]) -> object:
-        if isinstance(value, str):
-            return self._text(value, path, values)
-        if isinstance(value, list):
-            return [self.fill(item, (*path, index), values) for index, item in enumerate(value)]
-        if not isinstance(value, dict):
-            return value
-        self._tables += 1
-        if self.overflowed:
-            self.refuse((), f"this file unfolds to more than {MAX_TABLES} tables", "Use fewer values, or a `repeat`.")
-            return {}
-        if "for" in value and isinstance(value.get("do"), list):
-            return self._unfold(value, path, values)
-        return {key: self.fill(item, (*path, key), values) for key, item in value.items()}
-
-    def _text(self, text: str, path: KeyPath, values: Mapping[str, Value]) -> Value:
         def replace(match: re.Match[str]) -> str:
             name = match[1]
             if name is None:
                 if len(match[0]) == 1:
-                    self.refuse(
-                        path, f'a single "{match[0]}" stands here', 'Write "{{" and "}}" for braces themselves.'
-                    )
+                    refuse(f'a single "{match[0]}" stands here', 'Write "{{" and "}}" for braces themselves.')
                 return match[0][0]
-            if name not in values:
-                self._unknown(name, path, values)
+            if name not in self.values:
+                self._unknown(name, refuse)
                 return "0"
             self.used.add(name)
-            return str(values[name])
+            return str(self.values[name])
 
         whole = re.fullmatch(r"\{(\w+)\}", text)
-        if whole and isinstance(values.get(whole[1]), int):
+        if whole and isinstance(self.values.get(whole[1]), int):
             self.used.add(whole[1])
-            return values[whole[1]]
+            return self.values[whole[1]]
         return _BRACES.sub(replace, text)
 
-    def _unknown(self, name: str, path: KeyPath, values: Mapping[str, Value]) -> None:
-        if len(self.findings) >= MOST_FINDINGS or (path, name) in self._unknowns:
-            return
-        self._unknowns.add((path, name))
-        near = difflib.get_close_matches(name, list(values), n=1)
+    def _unknown(self, name: str, refuse: Refuse) -> None:
+        near = difflib.get_close_matches(name, list(self.values), n=1)
         hint = f' (did you mean "{{{near[0]}}}"?)' if near else ""
         reason = f'nothing here is called "{name}"{hint}'
-        self.refuse(path, reason, f"Declare it: [inputs] {name} = {{ default = ... }}, or in a `for` around it.")
-
-    def _unfold(self, step: dict[str, object], path: KeyPath, values: Mapping[str, Value]) -> dict[str, object]:
-        """Give a `for` step one list of steps for each combination of its values."""
-        filled = {key: self.fill(item, (*path, key), values) for key, item in step.items() if key != "do"}
-        axes, body = filled["for"], step["do"]
-        if not isinstance(axes, dict) or not isinstance(body, list):
-            return filled | {"do": [self.fill(body, (*path, "do"), values)]}
-        lists = [axis if isinstance(axis, list) else [] for axis in axes.values()]
-        for name in axes:
-            if name in values:
-                self.refuse(
-                    (*path, "for", name), f'"{name}" is the name of something else here', "Choose another name."
-                )
-        bodies: list[object] = []
-        for combination in itertools.product(*lists):
-            self._expanded += max(1, len(body))
-            if self.overflowed:
-                break
-            if self._expanded > MAX_EXPANDED:
-                reason = f"the `for` loops of this file unfold to more than {MAX_EXPANDED} steps"
-                self.refuse((*path, "for"), reason, "Use fewer values, or a `repeat`.")
-                break
-            inner = dict(values) | {name: item for name, item in zip(axes, combination, strict=True) if _is_value(item)}
-            bodies.append(self.fill(body, (*path, "do"), inner))
-        filled["do"] = bodies
-        return filled
-
-
-def _is_value(item: object) -> bool:
-    return isinstance(item, str | int) and not isinstance(item, bool)
+        refuse(reason, f"Declare it: [inputs] {name} = {{ default = ... }}, or in a `for` around it.")
 
 
 def _capital(sentence: str) -> str:

@@ -4,15 +4,18 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pydantic import ValidationError
 
 from labctl.errors import MOST_FINDINGS, Finding, ProtocolError
-from labctl.protocol import inputs
+from labctl.protocol.attached import read_protocol
 from labctl.protocol.explain import explain, step_of
+from labctl.protocol.inputs import choose
 from labctl.protocol.model import CellFile
+from labctl.protocol.part import disagreements
 from labctl.protocol.source import KeyPath, Source, read
+from labctl.protocol.unfold import Unfolding, unfold
 from labctl.protocol.verbs import ProtocolFile
 
 
@@ -23,6 +26,8 @@ class Protocol:
     source: Source
     file: ProtocolFile
     inputs: tuple[tuple[str, str], ...]
+    unknown: tuple[str, ...] = ()
+    """What its source does not give, that of the files that it runs included."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class LoadedCell:
 
 def load(path: Path) -> Protocol:
     """Read a protocol file with the defaults of its inputs; raises ProtocolError with every finding."""
-    return fill(read(path, ProtocolError), {})
+    return fill(read_protocol(path), {})
 
 
 def fill(source: Source, settings: Mapping[str, str]) -> Protocol:
@@ -57,20 +62,35 @@ def draft(source: Source, settings: Mapping[str, str]) -> tuple[Protocol | None,
     A step whose form is wrong is replaced by a rest, so that the others can still be bound and judged; None where
     something wrong concerns all steps.
     """
-    values, findings = inputs.choose(source, settings)
-    data, more = inputs.fill(source, values)
-    findings += more
-    if data is None:
+    values, findings = choose(source, settings)
+    unfolding = unfold(source, values)
+    findings += unfolding.findings
+    if unfolding.data is None:
         return None, findings
     file = None
     try:
-        file = ProtocolFile.model_validate(data)
+        file = ProtocolFile.model_validate(unfolding.data)
     except ValidationError as error:
-        findings += explain(error, ProtocolFile, source)
+        findings += explain(error, ProtocolFile, unfolding.source)
         with suppress(ValidationError):
-            file = ProtocolFile.model_validate(_without_wrong_steps(data, error))
+            file = ProtocolFile.model_validate(_without_wrong_steps(unfolding.data, error))
+    if file is None:
+        return None, findings
+    for part, place in unfolding.parts:
+        findings += disagreements(part, place, file)
     given = tuple((name, str(value)) for name, value in values.items())
-    return (None if file is None else Protocol(source, file, given)), findings
+    return Protocol(unfolding.source, file, given, _unknown(file, unfolding)), findings
+
+
+def _unknown(file: ProtocolFile, unfolding: Unfolding) -> tuple[str, ...]:
+    """Return what the source does not give, and what the sources of the files that it runs do not."""
+    of_parts = (
+        f"{PurePath(source.name).name}: {key}"
+        for part, source in unfolding.parts
+        if part.protocol is not None
+        for key in part.protocol.unknown
+    )
+    return tuple(dict.fromkeys((*file.protocol.unknown, *of_parts)))
 
 
 def _without_wrong_steps(data: dict[str, object], error: ValidationError) -> dict[str, object]:

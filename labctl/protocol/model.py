@@ -32,6 +32,8 @@ AnyCharge = Annotated[Quantity, Written(_CHARGES, positive=True)]
 Charge = Annotated[Quantity, Written((Dimension.CHARGE,), positive=True)]
 SpecificCharge = Annotated[Quantity, Written((Dimension.SPECIFIC_CHARGE,), positive=True)]
 SpecificCurrent = Annotated[Quantity, Written((Dimension.SPECIFIC_CURRENT,), positive=True)]
+ArealCharge = Annotated[Quantity, Written((Dimension.AREAL_CHARGE,), positive=True)]
+Figure = Annotated[Quantity, Written((*_CURRENTS, *_CHARGES), positive=True)]
 Potential = Annotated[Quantity, Written((Dimension.POTENTIAL,))]
 VoltageChange = Annotated[Quantity, Written((Dimension.VOLTAGE,), positive=True)]
 PressureChange = Annotated[Quantity, Written((Dimension.PRESSURE,), positive=True)]
@@ -70,31 +72,65 @@ class Input(Model):
     help: str = ""
 
 
+def _ratio_of_whole(ratio: Quantity) -> Quantity:
+    if not 0 <= ratio.value <= 1:
+        raise WordingError(f'"{ratio}" is no state of charge', 'write "0 %" to "100 %"')
+    return ratio
+
+
+StateOfCharge = Annotated[Quantity, Written((Dimension.RATIO,)), AfterValidator(_ratio_of_whole)]
+
+
 class Electrode(Model):
     """[cell.positive] and [cell.negative]: what turns rates, densities and potentials into amperes and volts.
 
     `one_c` is the specific current that the author calls 1C, `theoretical` the charge that the active material can hold
-    at most, `potential` that of the counter electrode against lithium.
+    at most, `potential` that of the counter electrode against lithium. `areal_capacity`, `li_thickness`,
+    `in_thickness` and `li_in_ratio` (atoms of lithium for each of indium, as assembled) steer nothing: by them a check
+    sees whether the electrodes fit each other.
     """
 
     material: str = ""
-    diameter: Length | None = None
     active_loading: Loading | None = None
     active_mass: Mass | None = None
+    diameter: Length | None = None
     one_c: SpecificCurrent | None = None
     theoretical: SpecificCharge | None = None
     potential: Potential | None = None
+    areal_capacity: ArealCharge | None = None
+    li_thickness: Length | None = None
+    in_thickness: Length | None = None
+    li_in_ratio: Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)] | None = None
+
+
+def _of_one_kind(stated: dict[Quantity, Quantity]) -> dict[Quantity, Quantity]:
+    for one, other in stated.items():
+        if (one.dimension in _CURRENTS) != (other.dimension in _CURRENTS):
+            what, than = ("current", "capacity") if one.dimension in _CURRENTS else ("capacity", "current")
+            raise WordingError(
+                f'"{one}" is a {what} and "{other}" a {than}', 'write what is the same, such as "0.2C" = "0.8 mA/cm2"'
+            )
+    return stated
+
+
+Stated = Annotated[dict[Figure, Figure], AfterValidator(_of_one_kind)]
 
 
 class Cell(Model):
-    """[cell]: to what the protocol is done; `capacity` is what 1C refers to where no electrode gives `one_c`."""
+    """[cell]: to what the protocol is done; `capacity` is what 1C refers to where no electrode gives `one_c`.
+
+    `stated` is what the source says is the same, in two ways of writing it: it steers nothing, and is checked. `soc` is
+    the state of charge when the run begins.
+    """
 
     kind: Literal["full", "half", "symmetric", "blocking"] | None = None
     name: str = ""
     bore: Length | None = None
     capacity: Charge | None = None
+    soc: StateOfCharge | None = None
     positive: Electrode = Field(default=Electrode(), validation_alias=AliasChoices("positive", "cathode"))
     negative: Electrode = Field(default=Electrode(), validation_alias=AliasChoices("negative", "anode"))
+    stated: Stated = Field(default_factory=dict)
 
 
 class SidePressures(Model):
@@ -148,6 +184,12 @@ class Outage(Model):
 
     policy: Literal["wait", "resume", "ask", "safe"] = "wait"
     max_gap: Duration | None = None
+
+
+class Check(Model):
+    """[check]: findings that the author knows of; code -> why it may stand."""
+
+    allow: dict[str, Annotated[str, Field(min_length=1, max_length=500)]] = Field(default_factory=dict)
 
 
 class Correction(Model):

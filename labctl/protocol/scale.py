@@ -53,6 +53,7 @@ def bind_cell(cell: Cell) -> BoundCell:
         one_c=one_c,
         theoretical=theoretical,
         negative_potential=None if potential is None else float(potential),
+        soc=None if cell.soc is None else float(cell.soc),
     )
 
 

@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import tree_sitter_toml
@@ -45,6 +45,10 @@ class Source:
         """Return where the key that leads to `path` stands; of an element of a list, where the element stands."""
         near = self._nearest(path)
         return self._places.keys.get(near) or self._places.values.get(near, self.start())
+
+    def line(self, path: KeyPath) -> int:
+        """Return the line on which the value at `path` stands."""
+        return self.value(path).line
 
     def start(self) -> Place:
         """Return the first character of the file, for what is missing altogether."""
@@ -206,5 +210,10 @@ def _parts(key: Node) -> Iterator[str]:
 
 def _place(name: str, lines: list[str], row: int, column: int, length: int) -> Place:
     line = lines[row].rstrip("\r") if row < len(lines) else ""
-    shown = without_secrets("".join(c if c.isprintable() else " " for c in line)) if len(line) <= MAX_SHOWN else ""
-    return Place(name, row + 1, column + 1, max(1, length), shown)
+    return Place(name, row + 1, column + 1, max(1, length), _shown(line))
+
+
+@lru_cache(maxsize=1000)
+def _shown(line: str) -> str:
+    """Return a line as it may be printed; kept, for many places stand on one line."""
+    return without_secrets("".join(c if c.isprintable() else " " for c in line)) if len(line) <= MAX_SHOWN else ""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from labctl import plan
 from labctl.plan import Compare, End, Operator, Quantity, RecordRule, Step, Then
-from labctl.protocol import actions, ends, limits
+from labctl.protocol import actions, ends, limits, moving
 from labctl.protocol.basis import Basis
 from labctl.protocol.ends import Context
 from labctl.protocol.findings import Refused, humane
@@ -19,17 +19,28 @@ from labctl.protocol.verbs import (
     CurrentStep,
     DischargeStep,
     EndStep,
+    GotoStep,
+    HandoverStep,
     Lasting,
     Named,
+    ParkStep,
+    PowerStep,
+    PressureChange,
     PressureStep,
+    ProfileStep,
     PromptStep,
+    ResistanceStep,
     RestStep,
+    SweepStep,
     TareStep,
     TemperatureStep,
+    TorqueStep,
     VoltageStep,
 )
+from labctl.quantity import Duration
 
 _VERB_OF = {table: verb for verb, table in CLASSES.items()}
+_ENDS_BY_ITSELF = (SweepStep, ProfileStep)
 _GROWING = (Quantity.TIME, Quantity.TEST_TIME, Quantity.CAPACITY)
 
 
@@ -44,6 +55,15 @@ def bind_step(step: Named, number: int, basis: Basis, scope: Scope, path: KeyPat
             return replace(bound, action=actions.tare(step, basis, path))
         case PromptStep():
             return replace(bound, action=actions.prompt(step, basis, path))
+        case ParkStep():
+            return replace(bound, action=actions.park(step, basis, path), ends=(_most(step.max, Then.NEXT),))
+        case HandoverStep():
+            why = "the other instrument has had the cell for longer"
+            return replace(bound, action=plan.Handover(step.handover), timeout=_most(step.max, Then.FAULT, why))
+        case GotoStep():
+            with basis.findings.at((*path, "goto")):
+                scope.check_label(step.goto)
+            return replace(bound, action=plan.Jump(step.goto))
     return bound
 
 
@@ -69,12 +89,19 @@ def record_rule(record: Record, basis: Basis, path: KeyPath) -> RecordRule:
 
 def _describe(step: Named, verb: str) -> str:
     """Name a step after what it does where the author gave no name."""
-    if isinstance(step, PressureStep):
-        sides = [(side, getattr(step.pressure, side)) for side in plan.SIDES]
-        return f"{verb} {', '.join(f'{side} {value}' for side, value in sides if value is not None)}"
-    if isinstance(step, PromptStep | EndStep):
+    if isinstance(step, PressureStep | TorqueStep):
+        sides = [(side, getattr(getattr(step, verb), side)) for side in plan.SIDES]
+        said = [(side, f"by {v.by}" if isinstance(v, PressureChange) else v) for side, v in sides if v is not None]
+        return f"{verb} {', '.join(f'{side} {value}' for side, value in said)}"
+    if isinstance(step, PromptStep | EndStep | ParkStep | HandoverStep):
         return verb
+    if isinstance(step, SweepStep):
+        return f"{verb} {' to '.join(str(corner) for corner in step.sweep)}"
     return f"{verb} {getattr(step, verb)}"
+
+
+def _most(span: Duration, then: Then, why: str = "") -> End:
+    return End(Compare(Quantity.TIME, Operator.GE, float(span)), f"max of {span}", then, why=why)
 
 
 def _lasting(step: Lasting, base: Step, basis: Basis, scope: Scope, path: KeyPath) -> Step:
@@ -88,12 +115,16 @@ def _lasting(step: Lasting, base: Step, basis: Basis, scope: Scope, path: KeyPat
         with basis.findings.at((*path, "timeout")):
             scope.check(step.timeout.then)
     action = _action(step, base.verb, bound, basis, path)
+    if isinstance(step, TorqueStep):
+        action, by_itself = actions.torque(step, basis, path)
+        bound = (*bound, *by_itself)
     if isinstance(step, RestStep):
         rest = Compare(Quantity.TIME, Operator.GE, float(step.rest))
         bound = (End(rest, step.rest.text), *bound)
     with basis.findings.at(path):
         _check_ends(step, bound, timeout, base.verb)
-        bound = _bounded(bound, timeout, base.verb, basis)
+        if not isinstance(step, _ENDS_BY_ITSELF):
+            bound = _bounded(bound, timeout, base.verb, basis)
     return replace(
         base,
         action=action,
@@ -105,10 +136,9 @@ def _lasting(step: Lasting, base: Step, basis: Basis, scope: Scope, path: KeyPat
 
 
 def _context(step: Lasting, verb: str, basis: Basis) -> Context:
-    match step:
-        case ChargeStep() | DischargeStep() | CurrentStep():
-            return Context(verb, basis.station, basis.scale, actions.direction(step), cv=step.cv is not None)
-    return Context(verb, basis.station, basis.scale, cv=isinstance(step, VoltageStep))
+    if isinstance(step, ChargeStep | DischargeStep | CurrentStep):
+        return Context(verb, basis.station, basis.scale, actions.direction(step), cv=step.cv is not None)
+    return Context(verb, basis.station, basis.scale, actions.direction(step), cv=isinstance(step, VoltageStep))
 
 
 def _ends(step: Lasting, context: Context, basis: Basis, scope: Scope, path: KeyPath) -> Iterator[End]:
@@ -119,7 +149,7 @@ def _ends(step: Lasting, context: Context, basis: Basis, scope: Scope, path: Key
         end = None
         with basis.findings.at((*here, "when")):
             end = ends.end(ending.when.text, ending.when.tree, ending.then, context)
-            if context.direction and end.then is not Then.FAULT:
+            if (context.direction or context.verb == "profile") and end.then is not Then.FAULT:
                 _check_cut_offs(end, basis)
         if end is not None:
             yield end
@@ -137,6 +167,14 @@ def _action(step: Lasting, verb: str, bound: tuple[End, ...], basis: Basis, path
             return actions.constant_current(step, verb, bound, basis, path)
         case VoltageStep():
             return actions.constant_voltage(step, basis, path)
+        case PowerStep():
+            return moving.power(step, bound, basis, path)
+        case ResistanceStep():
+            return moving.resistance(step, bound, basis, path)
+        case SweepStep():
+            return moving.sweep(step, basis, path)
+        case ProfileStep():
+            return moving.profile(step, bound, basis, path)
         case PressureStep():
             return actions.pressure(step, bound, basis, path)
         case TemperatureStep():
@@ -147,7 +185,8 @@ def _action(step: Lasting, verb: str, bound: tuple[End, ...], basis: Basis, path
 def _check_ends(step: Lasting, bound: tuple[End, ...], timeout: End | None, verb: str) -> None:
     """Refuse a step that can only end in a fault, or whose own time comes after its time-out."""
     every = (*bound, timeout) if timeout else bound
-    if len(bound) >= len(step.until) and all(end.then is Then.FAULT for end in every):
+    by_itself = isinstance(step, _ENDS_BY_ITSELF)
+    if not by_itself and len(bound) >= len(step.until) and all(end.then is Then.FAULT for end in every):
         example = {"pressure": "stable within 2 % for 60 s", "temperature": "stable within 0.5 K for 10 min"}
         how = f'until = "{example.get(verb, "1 h")}"'
         raise Refused("unbounded", f"nothing but a fault ends this {verb}", f"Write {how}, or what else it is for.")

@@ -15,12 +15,14 @@ from pydantic import (
     StrictInt,
     Tag,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from labctl.protocol.endings import Endings, Timeout, When
 from labctl.protocol.model import (
     AnyVoltage,
     Bounds,
     Cell,
+    Check,
     Head,
     Input,
     Magnitude,
@@ -29,32 +31,32 @@ from labctl.protocol.model import (
     Record,
     RunLimits,
     SignedCurrent,
+    VoltageChange,
 )
-from labctl.quantity import Dimension, Duration, Pressure, Quantity, Temperature, WordingError, Written
+from labctl.protocol.profile import Attached
+from labctl.quantity import (
+    Dimension,
+    Duration,
+    Pressure,
+    Quantity,
+    Resistance,
+    Temperature,
+    Torque,
+    WordingError,
+    Written,
+)
 from labctl.table import Model
 
 MAX_PASSES = 1_000_000
+MAX_CORNERS = 20
+MAX_SWEEPS = 1000
 
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Ramp = Annotated[Quantity, Written((Dimension.PRESSURE_RATE,), positive=True)]
 
 UNBUILT_VERBS = (
-    "power",
-    "resistance",
-    "sweep",
-    "profile",
     "eis",
     "geis",
-    "pulse",
-    "gitt",
-    "pitt",
-    "hppc",
-    "ici",
-    "torque",
-    "park",
-    "handover",
-    "run",
-    "goto",
 )
 """Verbs of the language that this version refuses by name."""
 
@@ -63,13 +65,16 @@ class Named(Model):
     """What every step may say of itself."""
 
     name: Name | None = None
+    """What jumps and hooks call it, and tables of results."""
 
 
 class Lasting(Named):
     """A step that takes time: it has ends, a time-out, record rules and limits of its own."""
 
     until: Endings = ()
+    """A condition that ends it, or several of which any does: "4.3 V", "C/20", "15 min", "cv_time >= 15 min"."""
     timeout: Timeout | None = None
+    """The time that it may take; longer is a fault."""
     record: Record = Record()
     limits: Bounds = Bounds()
 
@@ -102,17 +107,86 @@ class CurrentStep(Lasting):
 
 
 class VoltageStep(Lasting):
-    """Constant voltage, with no more than `max_current` in either direction."""
+    """Constant voltage, with no more than `max_current` in either direction; `vs`: above what the cell has at rest."""
 
     cv: AnyVoltage
     max_current: Magnitude = Field(examples=['"1 mA"'])
+    vs: Literal["ocv"] | None = None
+
+
+class PowerStep(Lasting):
+    """Constant power with its sign, positive charges; less where it would take more than `max_current`."""
+
+    power: Annotated[Quantity, Written((Dimension.POWER,))]
+    max_current: Magnitude | None = None
+
+
+class ResistanceStep(Lasting):
+    """A discharge as by a resistor; less where it would take more than `max_current`."""
+
+    resistance: Resistance
+    max_current: Magnitude | None = None
+
+
+def _corner(value: object) -> Quantity | Literal["ocv"]:
+    return "ocv" if value == "ocv" else Written((Dimension.VOLTAGE, Dimension.POTENTIAL)).read(value)
+
+
+Corner = Annotated[Quantity | Literal["ocv"], PlainValidator(_corner, json_schema_input_type=str)]
+
+
+def _some_way(corners: tuple[Corner, ...]) -> tuple[Corner, ...]:
+    if not 2 <= len(corners) <= MAX_CORNERS:
+        raise WordingError(
+            f"a sweep has 2 to {MAX_CORNERS} voltages, not {len(corners)}",
+            'write where it begins and where it turns or ends: ["ocv", "4.3 V"]',
+        )
+    return corners
+
+
+class SweepStep(Lasting):
+    """The voltage from corner to corner at a rate; `cycles` times through all but the first.
+
+    `resolution` is the largest stair in which the host may move it.
+    """
+
+    sweep: Annotated[tuple[Corner, ...], AfterValidator(_some_way)] = Field(examples=['["ocv", "4.3 V", "2.5 V"]'])
+    rate: Annotated[Quantity, Written((Dimension.VOLTAGE_RATE,), positive=True)] = Field(examples=['"0.1 mV/s"'])
+    max_current: Magnitude = Field(examples=['"1 mA"'])
+    cycles: Annotated[StrictInt, Field(ge=1, le=MAX_SWEEPS)] = 1
+    resolution: VoltageChange | None = None
+
+
+class ProfileStep(Lasting):
+    """Current or power against time, from a CSV beside the file."""
+
+    profile: Name = Field(examples=['"drive.csv"'])
+    interpolation: Literal["step", "linear"] = "step"
+
+
+class PressureChange(Model):
+    """A pressure relative to the one before: `by` so much, and not above `max` or below `min`."""
+
+    by: Annotated[Quantity, Written((Dimension.PRESSURE,))] = Field(examples=['"0.5 MPa"'])
+    max: Pressure | None = None
+    min: Pressure | None = None
+
+
+def _kind_of_target(value: object) -> str:
+    return "<change>" if isinstance(value, dict | PressureChange) else "<absolute>"
+
+
+Target = Annotated[
+    Annotated[Pressure, Tag("<absolute>")] | Annotated[PressureChange, Tag("<change>")],
+    Discriminator(_kind_of_target),
+]
 
 
 class PressureTargets(Model):
     """Set points of the sides, how fast they are approached and how they are kept."""
 
-    negative: Pressure | None = Field(default=None, validation_alias=AliasChoices("negative", "anode"))
-    positive: Pressure | None = Field(default=None, validation_alias=AliasChoices("positive", "cathode"))
+    negative: Target | None = Field(default=None, validation_alias=AliasChoices("negative", "anode"))
+    positive: Target | None = Field(default=None, validation_alias=AliasChoices("positive", "cathode"))
     ramp: Ramp | None = None
     control: Literal["force", "gap", "free"] = "force"
 
@@ -121,6 +195,19 @@ class PressureStep(Lasting):
     """Bring sides to pressures; stays in force until the next pressure step."""
 
     pressure: PressureTargets
+
+
+class TorqueTarget(Model):
+    """Which side is tightened, and how far."""
+
+    negative: Torque | None = Field(default=None, validation_alias=AliasChoices("negative", "anode"))
+    positive: Torque | None = Field(default=None, validation_alias=AliasChoices("positive", "cathode"))
+
+
+class TorqueStep(Lasting):
+    """Tighten the screw of a side until it needs a torque, then leave it there, locked."""
+
+    torque: TorqueTarget
 
 
 class TemperatureStep(Lasting):
@@ -177,12 +264,20 @@ class At(Model):
 
 
 class RepeatStep(Named):
-    """A loop; `repeat` is the total number of passes."""
+    """A loop; `repeat` is the total number of passes, `tag` names its cycles, `starts` says which half comes first.
+
+    `limits` and `record` hold for everything in it. `part` names what was written elsewhere and unfolded to this.
+    """
 
     repeat: Annotated[StrictInt, Field(ge=1, le=MAX_PASSES)]
-    counts: Literal["cycle"] | None = None
+    counts: Literal["cycle", "none"] | None = None
+    tag: Name | None = None
+    starts: Literal["charge", "discharge"] = "charge"
     do: "Steps" = Field(examples=['[{ rest = "1 h" }]'])
     at: tuple[At, ...] = ()
+    record: Record = Record()
+    limits: Bounds = Bounds()
+    part: SkipJsonSchema[Name | None] = None
 
 
 def _some_values(values: dict[str, tuple[str | int, ...]]) -> dict[str, tuple[str | int, ...]]:
@@ -213,10 +308,32 @@ def _affirmed(value: bool) -> bool:
     return value
 
 
+class ParkStep(Named):
+    """Keep the cell until the operator takes it: at open circuit, or at `cv`; after `max` the protocol goes on."""
+
+    park: Text
+    cv: AnyVoltage | None = None
+    max_current: Magnitude | None = None
+    max: Duration = Field(examples=['"7 d"'])
+
+
+class HandoverStep(Named):
+    """Leave the cell to another instrument, at open circuit, until the operator says it is free; `max` is a fault."""
+
+    handover: Text
+    max: Duration = Field(examples=['"2 h"'])
+
+
 class EndStep(Named):
     """End the protocol here."""
 
     end: Annotated[StrictBool, AfterValidator(_affirmed)]
+
+
+class GotoStep(Named):
+    """Go on at a later step of the same list, or of one around it."""
+
+    goto: Name = Field(examples=['"cool"'])
 
 
 CLASSES: dict[str, type[Named]] = {
@@ -225,15 +342,27 @@ CLASSES: dict[str, type[Named]] = {
     "discharge": DischargeStep,
     "current": CurrentStep,
     "cv": VoltageStep,
+    "power": PowerStep,
+    "resistance": ResistanceStep,
+    "sweep": SweepStep,
+    "profile": ProfileStep,
     "pressure": PressureStep,
+    "torque": TorqueStep,
     "tare": TareStep,
     "temperature": TemperatureStep,
     "prompt": PromptStep,
+    "park": ParkStep,
+    "handover": HandoverStep,
     "repeat": RepeatStep,
     "for": ForStep,
     "if": IfStep,
     "end": EndStep,
+    "goto": GotoStep,
 }
+
+
+WITH_CV = frozenset({"charge", "discharge", "current", "park"})
+"""Verbs that `cv` may stand beside."""
 
 
 def verb_of(step: object) -> str | None:
@@ -241,8 +370,8 @@ def verb_of(step: object) -> str | None:
     if not isinstance(step, dict):
         return None
     found = [verb for verb in CLASSES if verb in step]
-    if "cv" in found and len(found) == 2 and found[0] in {"charge", "discharge", "current"}:
-        return found[0]
+    if "cv" in found and len(found) == 2 and (other := {*found} - {"cv"}) <= WITH_CV:
+        return other.pop()
     return found[0] if len(found) == 1 and not any(verb in step for verb in UNBUILT_VERBS) else None
 
 
@@ -257,14 +386,22 @@ AnyStep = Annotated[
     | Annotated[DischargeStep, Tag("<discharge>")]
     | Annotated[CurrentStep, Tag("<current>")]
     | Annotated[VoltageStep, Tag("<cv>")]
+    | Annotated[PowerStep, Tag("<power>")]
+    | Annotated[ResistanceStep, Tag("<resistance>")]
+    | Annotated[SweepStep, Tag("<sweep>")]
+    | Annotated[ProfileStep, Tag("<profile>")]
     | Annotated[PressureStep, Tag("<pressure>")]
+    | Annotated[TorqueStep, Tag("<torque>")]
     | Annotated[TareStep, Tag("<tare>")]
     | Annotated[TemperatureStep, Tag("<temperature>")]
     | Annotated[PromptStep, Tag("<prompt>")]
+    | Annotated[ParkStep, Tag("<park>")]
+    | Annotated[HandoverStep, Tag("<handover>")]
     | Annotated[RepeatStep, Tag("<repeat>")]
     | Annotated[ForStep, Tag("<for>")]
     | Annotated[IfStep, Tag("<if>")]
-    | Annotated[EndStep, Tag("<end>")],
+    | Annotated[EndStep, Tag("<end>")]
+    | Annotated[GotoStep, Tag("<goto>")],
     Discriminator(_tag),
 ]
 
@@ -288,4 +425,8 @@ class ProtocolFile(Model):
     limits: RunLimits
     record: Record = Record()
     outage: Outage = Outage()
+    attached: dict[str, Attached] = Field(default_factory=dict)
+    check: Check = Check()
+    define: dict[str, list[object]] = Field(default_factory=dict)
+    """Lists of steps by name; they are unfolded before the form is checked."""
     step: Steps

@@ -15,9 +15,9 @@ def with_boundaries_only(plan: Plan) -> Plan:
     return replace(plan, body=_outlined(plan.body, boundaries_only=True, passes=None))
 
 
-def with_few_passes(plan: Plan) -> Plan:
+def with_few_passes(plan: Plan, passes: int = SAMPLE_PASSES) -> Plan:
     """Return a plan whose loops have a few passes at most."""
-    return replace(plan, body=_outlined(plan.body, boundaries_only=False, passes=SAMPLE_PASSES))
+    return replace(plan, body=_outlined(plan.body, boundaries_only=False, passes=passes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ class _Performance:
     def _take(self, record: Record) -> None:
         if isinstance(record, Event):
             if record.kind == POSITION:
-                follows = record.data["following"] is not None
+                follows = record.data.get("following") is not None
                 if follows or self._follows:
                     self._station.follow(self._left if follows else None)
                 self._follows = follows
@@ -187,8 +187,8 @@ class _Performance:
 
 
 def _within_a_step(position: Event) -> bool:
-    hosted = position.data["hosted"]
-    return hosted is not None and hosted["carried"]["time"] > 0.0
+    hosted: dict[str, dict[str, float]] = position.data.get("hosted", {})
+    return hosted.get("carried", {}).get("time", 0.0) > 0.0
 
 
 async def _execute(run: Run, station: RehearsedStation) -> Outcome:

@@ -102,7 +102,8 @@ def test_check_tells_every_error_with_place_caret_and_remedy(labctl: Labctl, tmp
 
 
 def test_check_against_a_station(labctl: Labctl) -> None:
-    status, out, _ = labctl("check", *map(str, sorted((ROOT / "protocols").rglob("*.toml"))))
+    files = ("doerrer-2021/asymmetric.toml", "ma-2024/lto-0.2C.toml", "wang-2023/cccv.toml")
+    status, out, _ = labctl("check", *(str(ROOT / "protocols" / file) for file in files))
     assert status == 0
     assert out.count("no errors") == 3
     ma = str(ROOT / "protocols/ma-2024/lto-0.2C.toml")

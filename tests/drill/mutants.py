@@ -39,14 +39,14 @@ def cut_off_sign(patch: pytest.MonkeyPatch) -> None:
     flipped = {Operator.GE: Operator.LE, Operator.LE: Operator.GE, Operator.GT: Operator.LT, Operator.LT: Operator.GT}
     original = StepEnds.__init__
 
-    def init(self: StepEnds, step: Step, view: Any) -> None:
+    def init(self: StepEnds, step: Step, *rest: Any) -> None:
         ends = tuple(
             replace(end, condition=replace(c, operator=flipped[c.operator]))
             if isinstance(c := end.condition, Compare) and c.quantity is Quantity.VOLTAGE
             else end
             for end in step.ends
         )
-        original(self, replace(step, ends=ends), view)
+        original(self, replace(step, ends=ends), *rest)
 
     patch.setattr(StepEnds, "__init__", init)
 
@@ -137,7 +137,7 @@ def guard_not_armed(patch: pytest.MonkeyPatch) -> None:
         original(self, Limits(Bound(), 1.0, 1e9), *rest, **more)
 
     patch.setattr(Guard, "__init__", init)
-    patch.setattr(Guard, "follow", lambda self, limits: None)
+    patch.setattr(Guard, "follow", lambda self, limits, **more: None)
 
 
 def forgotten_age(patch: pytest.MonkeyPatch) -> None:

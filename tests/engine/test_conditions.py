@@ -4,18 +4,23 @@ import pytest
 
 from labctl.engine.board import CELL_TEMPERATURE, FORCE_GAUGE, Board
 from labctl.engine.conditions import View, evaluator
+from labctl.engine.cycles import CycleBook
 from labctl.engine.ends import AT_THE_LIMIT, OUTPUT_OFF, StepEnds
 from labctl.engine.ledger import Ledger
 from labctl.instrument import CellReading, Limiting
 from labctl.plan import (
     All,
     Any,
+    Bound,
+    BoundCell,
     Compare,
     Condition,
     ConstantCurrent,
     End,
+    Limits,
     Not,
     Operator,
+    Plan,
     Pressure,
     Quantity,
     Rest,
@@ -26,6 +31,7 @@ from labctl.plan import (
 )
 
 AREA = 1e-4
+EMPTY = Plan("test", "", "", "", BoundCell("", "full"), Limits(Bound(), 1.0, 1.0), ())
 CC, CV = Limiting.CURRENT, Limiting.VOLTAGE
 
 
@@ -38,7 +44,8 @@ class Bed:
         self.board.gauge(FORCE_GAUGE["negative"], 5.0)
         self.board.gauge(CELL_TEMPERATURE, 5.0)
         self.ledger = Ledger(0.0)
-        self.view = View(self.board, self.ledger, lambda: 3)
+        self.book = CycleBook(EMPTY)
+        self.view = View(self.board, self.ledger, lambda: 3, self.book)
 
     def cell(self, now: float, voltage: float, current: float = 1e-3, limiting: Limiting = CC) -> CellReading:
         reading = CellReading(voltage, current, True, limiting)

@@ -27,7 +27,16 @@ FAULT_AT = 1200.0
 def seen(now: float, voltage: float, current: float = CURRENT, **more: Any) -> Seen:
     flows = current != 0.0
     return Seen(
-        now, voltage, current, holds=False, constant=now, flows=flows, forces=(), temperature=None, charged=0.0
+        now,
+        voltage,
+        current,
+        holds=False,
+        constant=now,
+        flows=flows,
+        forces=(),
+        temperature=None,
+        charged=0.0,
+        sustained=now,
     )._replace(**more)
 
 

@@ -55,7 +55,7 @@ def steps_of(lab: Lab) -> list[tuple[object, ...]]:
 
 def programs(lab: Lab) -> int:
     """How many programs ran."""
-    told = [event.data["following"] for event in lab.events if event.kind == "run.position"]
+    told = [event.data.get("following") for event in lab.events if event.kind == "run.position"]
     return len({following["token"] for following in told if following is not None})
 
 

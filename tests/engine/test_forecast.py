@@ -34,3 +34,14 @@ async def test_a_plan_is_forecast_from_its_own_words_and_then_from_what_it_took(
     forecast.took(charge, 2000.0)
     assert forecast.left(0.0) == pytest.approx(60.0 + 3 * (1500.0 + 3600.0) + 1800.0)
     assert forecast.left(1e9) == 0.0
+
+
+async def test_the_time_of_a_fault_is_not_expected() -> None:
+    faults = '{ when = "voltage >= 4.2 V and time <= 10 min", then = "fault: dead" }'
+    plain = '[[step]]\ncharge = "C/10"\nuntil = ["4.2 V"]\ntimeout = "30 h"\n'
+    async with laboratory() as lab:
+        sound, wary = (
+            plan_of(plain, lab.assembly),
+            plan_of(plain.replace('["4.2 V"', f'[{faults}, "4.2 V"'), lab.assembly),
+        )
+    assert Forecast(wary).left(0.0) == Forecast(sound).left(0.0) > 3600.0

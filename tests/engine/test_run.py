@@ -124,6 +124,36 @@ rest = "2 h"
     assert len(angles) == 1
 
 
+async def test_a_screw_is_tightened_until_it_needs_a_torque_and_is_left_locked() -> None:
+    steps = """
+[[step]]
+torque = { negative = "0.25 N m" }
+timeout = "5 min"
+record.interval = "1 s"
+[[step]]
+rest = "2 min"
+[[step]]
+pressure = { negative = "2.5 MPa", ramp = "0.1 MPa/s" }
+until = "stable within 5 % for 10 s"
+timeout = "20 min"
+"""
+
+    async def pause(lab: Lab, run: Run) -> None:
+        await lab.clock.sleep(2.5)
+        run.pause("ana")
+        await lab.clock.sleep(10.0)
+        run.resume("ana")
+
+    async with laboratory() as lab:
+        outcome = await lab.run(steps, meanwhile=pause)
+    assert outcome.state is RunState.COMPLETED
+    torques = [row["torque_newton_metre_max"] or 0.0 for row in lab.rows if row["step_id"] == 1]
+    assert 0.2375 <= max(torques) <= 0.25
+    angles = {row["screw_angle_radian"] for row in lab.rows if row["step_id"] == 2}
+    assert len(angles) == 1
+    assert lab.rows[-1]["negative_pressure_pa"] == pytest.approx(2.5e6, rel=0.06)
+
+
 async def test_temperature_waits_for_the_cell() -> None:
     steps = (
         '[[step]]\ntemperature = "35 degC"\nof = "cell"\nuntil = "stable within 0.5 K for 10 min"\ntimeout = "4 h"\n'

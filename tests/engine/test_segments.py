@@ -8,7 +8,7 @@ from drivers.simulated_cycler.compiler import compile_program
 from labctl.engine.segments import Segment, Segments
 from labctl.engine.walk import Leave, Walk
 from labctl.errors import ProtocolError
-from labctl.plan import Bound, Limits, Node, Plan, StationAbilities, Step, Then
+from labctl.plan import Bound, Limits, Loop, Node, Plan, StationAbilities, Step, Then
 from labctl.program import Program, ProgrammableCycler
 from labctl.protocol import bind
 from labctl.protocol.load import fill
@@ -58,7 +58,7 @@ class Walker:
         self._plan = plan
         self._leave = leave or {}
         self.segments, self.compiler = segments_of(plan)
-        self.walk = Walk(self._do, lambda branch: True, self._begin_cycle, segments=self.segments, follow=self._follow)
+        self.walk = Walk(self._do, lambda branch: True, self, segments=self.segments, follow=self._follow)
 
     async def run(self) -> list[str]:
         try:
@@ -79,8 +79,14 @@ class Walker:
             if step in self._leave:
                 raise self._leave.pop(step)
 
-    def _begin_cycle(self) -> None:
-        self.cycles += 1
+    def begin(self, loop: Loop) -> None:
+        self.cycles += loop.counts
+
+    def complete(self) -> None:
+        self.cycles += 0
+
+    def abandon(self) -> None:
+        self.cycles += 0
 
     def _note(self, what: str) -> None:
         self.log.append(what)

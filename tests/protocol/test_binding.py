@@ -376,11 +376,6 @@ def test_a_side_without_an_actuator_is_asserted_and_needs_no_ramp() -> None:
     assert step.action == Pressure((("positive", 0.2e6),), 0.0, "force")
 
 
-@pytest.mark.parametrize("file", sorted(LIBRARY.glob("*/*.toml")), ids=lambda file: file.stem)
-def test_every_protocol_of_the_library_binds(file: Path) -> None:
-    assert bind(load(file), STATION).name == f"{file.parent.name}-{file.stem}"
-
-
 def test_wang_needs_a_press_but_no_rig() -> None:
     prompt, loop = bind(load(LIBRARY / "wang-2023" / "cccv.toml"), BARE).body
     assert isinstance(prompt, Step)

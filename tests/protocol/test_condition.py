@@ -4,11 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labctl.plan import Operator, Quantity
+from labctl.plan import CycleQuantity, Operator, Quantity
 from labctl.protocol.condition import (
+    Answer,
     Both,
     Comparison,
     ConditionError,
+    CycleComparison,
     Either,
     Negation,
     Shorthand,
@@ -35,6 +37,15 @@ READ: dict[str, Tree] = {
     "(voltage >= 4.3 V)": HIGH,
     "voltage >= 4.3 V for 30 s": lasting("30 s"),
     "|current| <= C/20": Comparison(Quantity.CURRENT, Operator.LE, parse("C/20"), magnitude=True),
+    "|dV/dt| < 1 mV/h over 10 min": Comparison(
+        Quantity.VOLTAGE_RATE, Operator.LT, parse("1 mV/h"), magnitude=True, over=parse("600 s")
+    ),
+    "capacity  of cycle >= 1 mAh": Comparison(Quantity.CAPACITY_OF_CYCLE, Operator.GE, parse("1 mAh")),
+    "retention(ref = 3, tag = 'a or b') < 90 % for 3 cycles": CycleComparison(
+        CycleQuantity.RETENTION, Operator.LT, parse("90 %"), 3, "a or b", 3
+    ),
+    "coulombic_efficiency >= 99.5 %": CycleComparison(CycleQuantity.COULOMBIC_EFFICIENCY, Operator.GE, parse("99.5 %")),
+    "operator = 'keep (and for now)' or 4.3 V": Either((Answer("keep (and for now)"), Shorthand(parse("4.3 V")))),
     "cycle >= 3": Comparison(Quantity.CYCLE, Operator.GE, 3),
     "pressure.anode < 2 MPa": Comparison(Quantity.PRESSURE_NEGATIVE, Operator.LT, parse("2 MPa")),
     "stable within 2 % for 60 s": Steady(parse("2 %"), parse("1 min")),
@@ -74,7 +85,15 @@ def test_a_condition_is_read(text: str, tree: Tree) -> None:
         "stable within 0 % for 1 min",
         "cycle >= 2.5",
         "cycle >= -1",
-        "soc >= 50 %",
+        "soc >= 50",
+        "retention < 90 %",
+        "retention(ref = 0) < 90 %",
+        "retention(ref = 3) < 90 % for 0 cycles",
+        "retention(cycle = 3) < 90 %",
+        "coulombic_efficiency",
+        "operator",
+        "voltage >= 4 V over 30 s",
+        "dV/dt < 1 mV/h over 0 s",
         "not voltage >= 4 V for 5 s",
         "voltage >= 4 V for 5 s or time > 1 h",
         "not " * 50 + "4 V",

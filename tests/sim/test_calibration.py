@@ -71,6 +71,46 @@ def test_wang() -> None:
     assert discharged[-1] / discharged[0] == pytest.approx(0.82, abs=0.01)
 
 
+def test_doerrer_against_lto() -> None:
+    """Held out: the same cathode gives the same capacity against LTO, 1.55 V lower; without lithium it never shorts."""
+    cells = {"nmc83-li": 0.0, "nmc83-lto": 1.55}
+    given = {}
+    for name, counter in cells.items():
+        cell = preset(name)
+        current = 0.2 * MA_PER_CM2 * cell.parameters.area
+        given[name] = [run_to(cell, voltage - counter, current) for voltage in (4.3, 2.5)]
+    assert given["nmc83-lto"] == pytest.approx(given["nmc83-li"], rel=1e-6)
+    assert preset("nmc83-lto").parameters.penetration_charge == math.inf
+
+
+def test_lee() -> None:
+    """105.5 mAh/g, 62.1 % after 100 cycles (pellet): 3 CC-CV cycles at 0.1C, then 0.2C; 81.4 % in the first of CC."""
+    cell = preset("lnmo-liin")
+    one_c = 147.0 * cell.parameters.loading * cell.parameters.area
+    discharged = []
+    for cycle in range(100):
+        current = one_c * (0.1 if cycle < 3 else 0.2)
+        charged = run_to(cell, 4.4, current)
+        if not cycle:
+            held_from = charged
+        while cell.current > current / 5.0:
+            charged += hold(cell, 60.0)
+        discharged.append(run_to(cell, 2.75, current))
+        if not cycle:
+            assert discharged[0] / held_from == pytest.approx(0.814, abs=0.01)
+    assert per_gram(cell, discharged[0]) == pytest.approx(105.5, abs=1.0)
+    assert discharged[99] / discharged[0] == pytest.approx(0.621, abs=0.01)
+
+
+def test_wang_2024() -> None:
+    """83 % in the sixth cycle at 0.1C; then both cut-offs are met at once."""
+    cell = preset("nmc811-li")
+    current = 0.1 * 200.0 * cell.parameters.loading * cell.parameters.area
+    charged = [run_to(cell, voltage, current) for _ in range(7) for voltage in (4.3, 2.5)]
+    assert charged[11] / charged[1] == pytest.approx(0.83, abs=0.01)
+    assert charged[12] == charged[13] == 0.0
+
+
 @pytest.mark.parametrize(
     ("name", "negative", "net"), [("nmc83-li", 13.85e-6, 12.3e-6), ("lno-lto", 0.0, None), ("nmc721-liin", 0.0, None)]
 )
@@ -98,7 +138,7 @@ def test_a_cell_can_have_another_size() -> None:
 
 
 def test_an_unknown_cell_is_refused_with_those_that_exist() -> None:
-    with pytest.raises(ValueError, match='no simulated cell "nmc"; there are lno-lto, nmc721-liin, nmc83-li'):
+    with pytest.raises(ValueError, match='no simulated cell "nmc"; there are lnmo-liin, lno-lto, nmc721-liin,'):
         CellChoice(preset="nmc")
 
 

@@ -1,0 +1,119 @@
+"""The files that a protocol names: read where it lies, and kept in its own text, which then says all that is done.
+
+What is sent to a daemon, stored with a run and bound again after an outage is that text; nobody has to find another
+file. The files stand in a table `[attached]` behind the last line, so that every place in the protocol stays.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path, PurePath, PurePosixPath
+
+from labctl.errors import MOST_FINDINGS, Finding, ProtocolError
+from labctl.protocol.profile import read_profile
+from labctl.protocol.source import KeyPath, Source, parse, read
+from labctl.quantity import WordingError, shown
+from labctl.textfile import Unreadable, is_inside, read_text
+
+MAX_BYTES = 400_000
+"""Of one attached file."""
+MOST_FILES = 50
+_NAMING = {"profile": ".csv", "run": ".toml"}
+"""Keys whose text names a file, and how its name ends; what `run` names otherwise is a definition."""
+
+
+def read_protocol(path: Path) -> Source:
+    """Read a protocol with the files that it names; raises ProtocolError with the place of what cannot be read."""
+    return attach(read(path, ProtocolError), path.parent)
+
+
+def attach(source: Source, folder: Path) -> Source:
+    """Return the protocol with the files that it names, which lie in its folder or below, and those that these name.
+
+    One that has `[attached]` already is returned as it is, and so is a name that an input gives: binding refuses it.
+    """
+    if "attached" in source.data:
+        return source
+    gathering = _Gathering(folder)
+    gathering.gather(source, PurePosixPath())
+    if gathering.findings:
+        raise ProtocolError(tuple(gathering.findings[:MOST_FINDINGS]))
+    if not gathering.texts:
+        return source
+    entries = [f"{json.dumps(name)} = {_written(text)}\n" for name, text in gathering.texts.items()]
+    return parse(source.name, "".join([source.text, "\n\n[attached]\n", *entries]), ProtocolError)
+
+
+class _Gathering:
+    """Reads files, each once.
+
+    Attributes:
+        texts: by the path as seen from the folder of the protocol.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.texts: dict[str, str] = {}
+        self.findings: list[Finding] = []
+        self._folder = folder
+
+    def gather(self, source: Source, within: PurePosixPath) -> None:
+        """Read what a file names that lies in the folder `within`, as seen from the protocol."""
+        for path, name, suffix in _named(source.data, ()):
+            inside = str(within / name)
+            if inside in self.texts:
+                continue
+            try:
+                if len(self.texts) >= MOST_FILES:
+                    raise Unreadable(f"this is one file more than {MOST_FILES}", "Join some of them.")
+                self.texts[inside] = _text(self._folder / within, name, suffix)
+                if suffix == ".toml":
+                    part = parse(str(PurePath(self._folder) / inside), self.texts[inside], ProtocolError)
+                    self.gather(part, PurePosixPath(inside).parent)
+            except (Unreadable, WordingError) as error:
+                said = error.reason if isinstance(error, Unreadable) else error.sentence
+                remedy = f"{error.remedy[:1].upper()}{error.remedy[1:].removesuffix('.')}."
+                self.findings.append(Finding("file", source.value(path), f"{shown(name)}: {said}", remedy))
+            except ProtocolError as error:
+                self.findings += error.findings
+
+
+def _named(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
+    """Yield every place that names a file, with the name and how it has to end."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            suffix = _NAMING.get(key, "")
+            if suffix and path and isinstance(item, str) and not {"{", "}"} & set(item):
+                if key == "profile" or item.endswith(suffix):
+                    yield (*path, key), item, suffix
+            elif path or key not in ("protocol", "inputs"):
+                yield from _named(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _named(item, (*path, index))
+
+
+def _text(folder: Path, name: str, suffix: str) -> str:
+    """Return the text of a file, that of a profile with its line ends normalised; raises Unreadable or WordingError."""
+    path = folder / name
+    inside = name.isprintable() and not Path(name).is_absolute() and ".." not in PurePosixPath(name).parts
+    if not inside or path.suffix != suffix or not is_inside(path, folder):
+        what = "CSV" if suffix == ".csv" else "file"
+        raise Unreadable(
+            f"this is no {what} of this protocol", f"Name a {suffix} file in the folder of the protocol or below."
+        )
+    text = read_text(path, MAX_BYTES)
+    if suffix == ".csv":
+        text = "\n".join(text.removeprefix("\ufeff").rstrip().splitlines()) + "\n"
+        read_profile(text)
+    return text
+
+
+def _written(text: str) -> str:
+    """Write a text as a string of TOML: as it is where TOML allows that, else with escapes."""
+    if "'''" not in text and not text.endswith("'") and all(_is_plain(character) for character in text):
+        return f"'''\n{text}'''"
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"""\n' + "".join(c if _is_plain(c) else f"\\U{ord(c):08x}" for c in escaped) + '"""'
+
+
+def _is_plain(character: str) -> bool:
+    return character.isprintable() or character in "\n\t"
