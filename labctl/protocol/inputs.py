@@ -111,16 +111,23 @@ class Names:
         return Names({**self.values, **more}, self.used)
 
     def fill(self, text: str, refuse: Refuse) -> Value:
-        """Return a text with its placeholders filled; a count where it is nothing but the name of one."""
+        """Return a text with its placeholders filled; a count where it is nothing but the name of one.
+
+        What is wrong more than once in one text is told once, and not more than a report holds.
+        """
+        told: set[str] = set()
 
         def replace(match: re.Match[str]) -> str:
             name = match[1]
             if name is None:
-                if len(match[0]) == 1:
+                if len(match[0]) == 1 and match[0] not in told:
+                    told.add(match[0])
                     refuse(f'a single "{match[0]}" stands here', 'Write "{{" and "}}" for braces themselves.')
                 return match[0][0]
             if name not in self.values:
-                self._unknown(name, refuse)
+                if name not in told and len(told) < MOST_FINDINGS:
+                    told.add(name)
+                    self._unknown(name, refuse)
                 return "0"
             self.used.add(name)
             return str(self.values[name])

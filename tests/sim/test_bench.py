@@ -161,7 +161,10 @@ def test_parameters_come_from_a_table_with_units() -> None:
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        ({"cell": {"preset": "nmc"}}, 'no simulated cell "nmc"; there are lnmo-liin, lno-lto, nmc721-liin, nmc811-li, nmc83-li, nmc83-lto'),
+        (
+            {"cell": {"preset": "nmc"}},
+            'no simulated cell "nmc"; there are lnmo-liin, lno-lto, nmc721-liin, nmc811-li, nmc83-li, nmc83-lto',
+        ),
         ({"rig": {"kind": "vice"}}, 'of kind "screw" .the default. or "press"'),
         ({"rig": {"bore": "10 V"}}, "is a voltage, not a length"),
         ({"rig": {"bore": 10}}, "is a bare number where a length belongs"),
