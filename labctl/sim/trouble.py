@@ -90,7 +90,7 @@ class Trouble(_Timetable):
             case Kind.STUCK:
                 self.at(fault.begin, partial(self._sample, fault))
             case Kind.REBOOT:
-                self.at(fault.begin, partial(self._restart, other=False))
+                self.at(fault.begin, self._reboot)
             case Kind.OTHER_IDENTITY:
                 self.at(fault.begin, partial(self._restart, other=True))
                 self.at(fault.end, partial(self._restart, other=False))
@@ -161,6 +161,10 @@ class Trouble(_Timetable):
     def _tell_dark(self) -> None:
         for tell in self.on_dark:
             tell(self.dark)
+
+    def _reboot(self) -> None:
+        """Lose power; a stranger that stands there stays one."""
+        self._restart(other=self.fault(Kind.OTHER_IDENTITY) is not None)
 
     def _restart(self, *, other: bool) -> None:
         for tell in self.on_restart:

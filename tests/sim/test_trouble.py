@@ -260,6 +260,12 @@ def test_a_reboot_and_an_exchange_restart_it_whoever_asks() -> None:
     assert echo.restarts == [False, True, False]
 
 
+def test_a_stranger_that_reboots_stays_one() -> None:
+    it, echo, _ = line(at(Kind.OTHER_IDENTITY, begin=300.0, end=600.0), at(Kind.REBOOT, begin=400.0, end=450.0))
+    it.advance_to(1000.0)
+    assert echo.restarts == [True, True, False]
+
+
 async def memory(wire: VisaWire | SerialWire, faults: Sequence[Scheduled]) -> tuple[VirtualClock, MemoryLink]:
     it, _, on_line = line(*faults)
     clock = VirtualClock(0.0)
