@@ -11,8 +11,8 @@ from labctl.cells.shelf import Shelf
 from labctl.client.lab import _files
 from labctl.config import load
 from labctl.errors import MOST_FINDINGS, ConfigError, InvalidInput, LabctlError, ProtocolError
+from labctl.lint import check, check_source
 from labctl.literal import literal
-from labctl.protocol import check, check_source
 from labctl.protocol.load import load_cell
 from labctl.protocol.source import parse
 from labctl.secret import reveal

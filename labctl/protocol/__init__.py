@@ -5,11 +5,9 @@ Every error of a file is told at once, as a ProtocolError with one located Findi
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 
-from labctl.errors import Finding, ProtocolError
+from labctl.errors import Finding
 from labctl.plan import Plan, StationAbilities
-from labctl.protocol.attached import read_protocol
 from labctl.protocol.bind import bind, examine
 from labctl.protocol.load import LoadedCell, Protocol, draft, in_order, load, load_cell
 from labctl.protocol.source import Source
@@ -26,26 +24,13 @@ ANY_STATION = StationAbilities(
 """A station that can do everything, for a check without one."""
 
 
-def check(
-    path: Path,
-    station: StationAbilities | None = None,
-    cell: LoadedCell | None = None,
-    settings: Mapping[str, str] | None = None,
-) -> tuple[Finding, ...]:
-    """Return everything wrong with a protocol file, in form and, on a station where one is given, in substance."""
-    try:
-        return check_source(read_protocol(path), station, cell, settings)
-    except ProtocolError as error:
-        return error.findings
-
-
 def check_source(
     source: Source,
     station: StationAbilities | None = None,
     cell: LoadedCell | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> tuple[Finding, ...]:
-    """Return everything wrong with the text of a protocol that was read already."""
+    """Return everything wrong with the text of a protocol, on a station where one is given."""
     return bind_source(source, station, cell, settings)[0]
 
 
@@ -87,7 +72,6 @@ __all__ = [
     "Protocol",
     "bind",
     "bind_source",
-    "check",
     "check_source",
     "load",
     "load_cell",

@@ -3,6 +3,7 @@
 Every current, time and voltage that is not a default comes from the file; a default says where it is from.
 """
 
+from abc import abstractmethod
 from fractions import Fraction
 from typing import Annotated, Literal, Self
 
@@ -45,9 +46,9 @@ class Test(Named):
     record: Record = Record()
     limits: Bounds = Bounds()
 
+    @abstractmethod
     def steps(self) -> list[PlainStep]:
         """Return the plain steps of the test."""
-        raise NotImplementedError
 
     def rows(self, interval: str) -> PlainStep:
         """Return the record rule of a step: dense where the voltage moves; what the file says goes first."""

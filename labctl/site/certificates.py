@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -81,7 +82,7 @@ def serves(pair: Pair, hosts: Sequence[str], by: Pair, now: datetime) -> bool:
     try:
         pair.certificate.verify_directly_issued_by(by.certificate)
         shown = pair.certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, it is made anew
+    except (InvalidSignature, ValueError, TypeError, x509.ExtensionNotFound):  # whatever is wrong, it is made anew
         return False
     mine = pair.certificate.public_key() == pair.key.public_key()
     return mine and list(shown) == [_general(host) for host in hosts] and pair.ends() - now > RENEWAL

@@ -11,8 +11,8 @@ from labctl.errors import ProtocolError
 from labctl.exchange import from_unicycler, send_out, to_unicycler
 from labctl.exchange.procedure import Current, Hole, Loop, Procedure, Rest, Voltage
 from labctl.exchange.remarks import Remarks
+from labctl.lint import check
 from labctl.plan import Quantity as Measured
-from labctl.protocol import check
 from tests.protocol.files import LIBRARY
 
 from .procedures import PROCEDURES, UNICYCLER, loaded

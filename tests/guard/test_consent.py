@@ -16,7 +16,7 @@ from labctl.lab.abilities import abilities
 from labctl.lab.consent import consented, refuse_without_consent
 from labctl.lab.doctor.check import Verdict
 from labctl.lab.doctor.guard import guard
-from labctl.protocol import check
+from labctl.lint import check
 from tests.daemon.kills import stations_of
 from tests.daemon.lab import living
 from tests.guard.test_guard import Guarded

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from labctl.errors import ProtocolError
+from labctl.lint import check
 from labctl.plan import Bound, StationAbilities
-from labctl.protocol import check, load, load_cell
+from labctl.protocol import load, load_cell
 
 from .files import BARE, HEAD, STATION, of_step, read, sentences
 

@@ -12,10 +12,10 @@ from labctl.plan import Bound, ConstantCurrent, Loop, Plan, Step, Then
 from labctl.protocol import bind
 from labctl.protocol.hash import protocol_hash
 from labctl.protocol.load import fill
-from labctl.protocol.plain import plain
 from labctl.protocol.pulses import Hppc, Pitt
 from labctl.protocol.source import parse
 from labctl.protocol.templates import TESTS
+from tests.protocol.plain import plain
 
 from .files import HEAD, STATION, of_step, read
 

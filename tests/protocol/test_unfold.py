@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labctl.errors import ProtocolError
+from labctl.lint import check
 from labctl.plan import Bound, Jump, Loop, Plan, Step
-from labctl.protocol import bind, check, load
+from labctl.protocol import bind, load
 from labctl.protocol.attached import attach, read_protocol
 from labctl.protocol.hash import protocol_hash
 from labctl.protocol.load import fill
-from labctl.protocol.plain import plain
 from labctl.protocol.source import Source, parse
+from tests.protocol.plain import plain
 
 from .files import HEAD, STATION, of_step, sentences
 
