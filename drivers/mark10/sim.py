@@ -3,15 +3,14 @@
 import math
 import re
 
-from drivers.mark10.driver import ERRORS, NEWTON, OVERLOAD, Mark10
+from drivers.mark10.driver import ACCURACY, ERRORS, NEWTON, OVERLOAD, Mark10
 from labctl.sim.bench import Bench
 from labctl.sim.rig import Side
 
 DIVISIONS = 5000
 """Steps in the capacity: 50 lbF in steps of 0.01 lbF (Mark-10, "Capacity x Resolution", M5-50)."""
-ACCURACY = 1e-3
-"""Of the capacity (Mark-10, "Accuracy", Series 5: ±0.1 %); how it divides into the next three is assumed."""
 OFFSET, GAIN_ERROR, DRIFT_PER_DAY = 0.5 * ACCURACY, 0.3 * ACCURACY, 0.05 * ACCURACY
+"""Of the capacity; that the accuracy divides into them so is assumed."""
 NOISE = 0.1 * ACCURACY
 """Standard deviation over the capacity; assumed: half a step."""
 OVERLOAD_AT = 1.1
@@ -58,7 +57,7 @@ class Simulator:
         self._capacity = options.capacity
         self._personality = PERSONALITY
         self._trouble = bench.trouble(port)
-        self._force = self._trouble.quantity(lambda: bench.rig.force(port))
+        self._force = self._trouble.quantity(lambda: bench.rig.indicated(port))
         self._zero = 0.0
         self._buffer = b""
         self._sensor = bench.sensor(

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from drivers.mark10.driver import NEWTON, Mark10
-from drivers.mark10.sim import ACCURACY, UNITS, Simulator
+from drivers.mark10.driver import ACCURACY, NEWTON, Mark10
+from drivers.mark10.sim import UNITS, Simulator
 from labctl.clock import RealClock, VirtualClock
 from labctl.errors import (
     GarbledReply,

@@ -1,0 +1,1 @@
+"""IMADA DST/DSV force gauge: a load cell."""

@@ -1,0 +1,1 @@
+"""Mantracourt DSC/DCell strain gauge digitiser: a load cell."""
