@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from typing import ClassVar, NoReturn, Self
+from typing import ClassVar, NoReturn
 
-from pydantic import model_validator
-
+from drivers.thermostat import Bounds, refuse_outside, refuse_setpoint, sensible
 from labctl.clock import LabClock
-from labctl.errors import GarbledReply, InstrumentRefused, OverRange, RefusedForSafety, WrongInstrument
-from labctl.fields import Temperature
+from labctl.errors import GarbledReply, InstrumentRefused, WrongInstrument
 from labctl.instrument import (
     Executes,
     Features,
@@ -21,7 +19,6 @@ from labctl.instrument import (
     ThermostatReading,
     Wire,
 )
-from labctl.instrument import Options as DriverOptions
 
 AFTER_COMMAND, AFTER_QUERY = 0.250, 0.010
 """Seconds that the manual asks for before the next message."""
@@ -29,8 +26,6 @@ AFTER_COMMAND, AFTER_QUERY = 0.250, 0.010
 TEMPERATURE = re.compile(r"[+-]?\d+(\.\d+)?")
 STATUS = re.compile(r"(-?\d\d) (\S.*)")
 VERSION = re.compile(r"JULABO (\S.*?) VERSION (\S+)", re.IGNORECASE)
-SENSIBLE = Range(-100.0, 400.0)
-"""No JULABO bath is outside, °C: such a value is a broken or missing probe."""
 
 STOPPED, RUNNING = "02", "03"
 MANUAL = ("00", "01")
@@ -45,18 +40,10 @@ REMEDIES = {
 class Julabo:
     """One circulator on a serial line; its display must be set to °C, which cannot be asked for."""
 
-    class Options(DriverOptions):
+    class Options(Bounds):
         """What bath liquid, hoses and cell allow, and whether an external Pt100 sits at the cell."""
 
-        minimum: Temperature
-        maximum: Temperature
         external_probe: bool = False
-
-        @model_validator(mode="after")
-        def _ordered(self) -> Self:
-            if not SENSIBLE.low <= self.minimum < self.maximum <= SENSIBLE.high:
-                raise ValueError(f"minimum must be below maximum, both from {SENSIBLE.low:g} to {SENSIBLE.high:g}")
-            return self
 
     ROLE: ClassVar[Role] = Role.THERMOSTAT
     WIRE: ClassVar[Wire] = SerialWire(
@@ -100,12 +87,7 @@ class Julabo:
             RefusedForSafety: outside what the configuration allows.
             InstrumentRefused: the circulator did not take it, or did not start.
         """
-        if celsius not in self.temperature_range:
-            raise RefusedForSafety(
-                f"{self._link.name}: {celsius:g} °C is not within {self.temperature_range.low:g} °C to "
-                f"{self.temperature_range.high:g} °C.",
-                "Change the step, or minimum and maximum of this thermostat in config.toml.",
-            )
+        refuse_outside(self._link.name, self.temperature_range, celsius)
         self._wanted = None
         await self._command(f"out_sp_00 {celsius:.2f}")
         self._refuse_setpoint(await self._temperature("in_sp_00"), celsius)
@@ -181,12 +163,7 @@ class Julabo:
         return code, words
 
     def _refuse_setpoint(self, setpoint: float, wanted: float) -> None:
-        if abs(setpoint - wanted) > 0.01:
-            raise InstrumentRefused(
-                self._link.name,
-                f"has the set point {setpoint:g} °C where {wanted:g} °C was set",
-                "Check that its set point 1 is selected, that it shows °C, and that nobody else commands it.",
-            )
+        refuse_setpoint(self._link.name, setpoint, wanted, 0.01, "that its set point 1 is selected")
 
     def _refuse(self, code: str, what: str) -> NoReturn:
         raise InstrumentRefused(self._link.name, what, REMEDIES.get(code, "Look at the circulator."))
@@ -195,14 +172,7 @@ class Julabo:
         reply = await self._ask(request)
         if not TEMPERATURE.fullmatch(reply):
             raise GarbledReply(self._link.name, f"{request}\r".encode("ascii"), reply.encode("ascii"), "a temperature")
-        celsius = float(reply)
-        if celsius not in SENSIBLE:
-            raise OverRange(
-                self._link.name,
-                f"reports {celsius:g} °C for {request}",
-                "Check the probe and its plug at the circulator.",
-            )
-        return celsius
+        return sensible(self._link.name, float(reply), f"for {request}")
 
     async def _ask(self, request: str) -> str:
         message = f"{request}\r".encode("ascii")

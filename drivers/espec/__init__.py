@@ -1,0 +1,1 @@
+"""ESPEC chambers with a P-300 or SCP-220 controller: a thermostat."""

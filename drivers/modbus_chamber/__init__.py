@@ -1,0 +1,1 @@
+"""Climate chambers and temperature controllers on Modbus RTU, with named register maps: a thermostat."""
