@@ -16,6 +16,7 @@ from drivers.dynamixel_x import table
 from drivers.dynamixel_x.packet import Packets
 from drivers.dynamixel_x.registers import Registers
 from drivers.dynamixel_x.table import Item
+from drivers.screw import Whereabouts, frozen, refuse_speed, refuse_torque
 from labctl.clock import LabClock, Lock
 from labctl.errors import InstrumentError, InstrumentRefused, RefusedForSafety, WrongInstrument
 from labctl.fields import Angle, Duration, TorqueLimit
@@ -88,8 +89,7 @@ class DynamixelX:
         self._engaged: Engagement | None = None
         self._fed = -math.inf
         """Lab time of the last exchange."""
-        self._home = self._seen = self._goal = 0
-        """Counts: at `connect`, at the last look, and where the servo was last sent."""
+        self._whereabouts = Whereabouts(link.name, self._counts_per_radian, options.travel, SLACK)
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -105,7 +105,7 @@ class DynamixelX:
             self._identity = await self._identify()
             await self._release()
             await self._prepare()
-            self._home = self._seen = self._goal = await self._registers.read(table.PRESENT_POSITION)
+            self._whereabouts.begin(await self._registers.read(table.PRESENT_POSITION))
             self._link.verify = self._verify
             return self._identity
 
@@ -183,7 +183,7 @@ class DynamixelX:
             await self._release()
             await self._prepare()
             position = await self._registers.read(table.PRESENT_POSITION)
-            self._track(position)
+            self._whereabouts.follow(position, stands=self._engaged is None)
             for item, value in (
                 (table.GOAL_CURRENT, limits.goal_current),
                 (table.PROFILE_VELOCITY, limits.profile_velocity),
@@ -205,7 +205,7 @@ class DynamixelX:
             self._refuse_frozen()
             goal = self._goal_of(angle)
             await self._refuse_expired_watchdog()
-            self._goal = goal
+            self._whereabouts.goal = goal
             await self._registers.write(table.GOAL_POSITION, goal)
             self._fed = self._clock.now()
             self._refuse_frozen()
@@ -237,7 +237,7 @@ class DynamixelX:
                     "has lost the limits of engage: it was restarted, or something else writes to it",
                     "Freeze the rig; check its power supply; engage again.",
                 )
-            self._track(position)
+            self._whereabouts.follow(position, stands=self._engaged is None)
             return RigReading(
                 angle=position / self._counts_per_radian,
                 torque=current * self._torque_per_count,
@@ -262,32 +262,20 @@ class DynamixelX:
     # -- refusals --------------------------------------------------------------------------------------------------
 
     def _limits(self, torque: float, speed: float) -> Engagement:
-        if not self.torque_range.low <= torque <= self.torque_range.high:
-            raise RefusedForSafety(
-                f"{self._link.name}: a torque of {torque:g} N·m is not within "
-                f"{self.torque_range.low:.3g} and {self.torque_range.high:g} N·m.",
-                "The upper bound is torque_limit in config.toml; the lower one is one count of motor current.",
-            )
-        if not self._speed_per_count <= speed <= self._fastest:
-            # Less than a count would be Profile Velocity 0, which means no limit at all.
-            raise RefusedForSafety(
-                f"{self._link.name}: a speed of {speed:g} rad/s is not within "
-                f"{self._speed_per_count:.3g} and {self._fastest:.3g} rad/s.",
-                "The upper bound is the servo's Velocity Limit (44); the lower one is one count of speed.",
-            )
+        refuse_torque(self._link.name, torque, self.torque_range)
+        # Less than a count would be Profile Velocity 0, which means no limit at all.
+        refuse_speed(
+            self._link.name,
+            speed,
+            Range(self._speed_per_count, self._fastest),
+            "The upper bound is the servo's Velocity Limit (44); the lower one is one count of speed.",
+        )
         return Engagement(
             goal_current=int(torque / abs(self._torque_per_count)), profile_velocity=int(speed / self._speed_per_count)
         )
 
     def _goal_of(self, angle: float) -> int:
-        home = self._home / self._counts_per_radian
-        if not abs(angle - home) <= self._options.travel:
-            raise RefusedForSafety(
-                f"{self._link.name}: {angle:g} rad is more than travel = {self._options.travel:g} rad away from "
-                f"{home:.4g} rad, where the screw stood when it was connected.",
-                "Check pellet, spacers and load cell; widen `travel` in config.toml only if the mechanism allows it.",
-            )
-        goal = round(angle * self._counts_per_radian)
+        goal = round(self._whereabouts.destination(angle))
         if abs(goal) > table.MULTI_TURN_END:
             raise RefusedForSafety(
                 f"{self._link.name}: {angle:g} rad is beyond the ±256 turns that the servo counts.",
@@ -297,10 +285,7 @@ class DynamixelX:
 
     def _refuse_frozen(self) -> None:
         if self._engaged is None:
-            raise RefusedForSafety(
-                f"{self._link.name}: is frozen and was not turned.",
-                "It turns between engage and freeze only; a line that had to be reopened freezes it: engage again.",
-            )
+            raise frozen(self._link.name)
 
     async def _refuse_hardware_error(self) -> None:
         """Name the hardware error at which the last answer hinted."""
@@ -325,17 +310,3 @@ class DynamixelX:
                 f"has stopped by itself: no packet reached it for {self._options.watchdog:g} s (bus watchdog)",
                 "The screw holds the force. Engage the rig again.",
             )
-
-    def _track(self, position: int) -> None:
-        """Refuse a position that is not on the way from the last one to the goal."""
-        low, high = min(self._seen, self._goal) - SLACK, max(self._seen, self._goal) + SLACK
-        if not low <= position <= high:
-            raise InstrumentRefused(
-                self._link.name,
-                f"is at {position / self._counts_per_radian:.4g} rad, but was last seen at "
-                f"{self._seen / self._counts_per_radian:.4g} rad: turned by hand, or its turns lost in a power cut",
-                "Angles mean something else now: freeze the rig, check the force, and connect again.",
-            )
-        self._seen = position
-        if self._engaged is None:
-            self._goal = position

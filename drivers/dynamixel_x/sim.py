@@ -6,9 +6,9 @@ from drivers.dynamixel_x import table
 from drivers.dynamixel_x.driver import DynamixelX
 from drivers.dynamixel_x.packet import Instruction, Packet, Packets, decode, encode
 from drivers.dynamixel_x.registers import ALERT
-from drivers.dynamixel_x.servo import BusWatchdog, Servo
 from drivers.dynamixel_x.table import Item
-from labctl.sim.bench import Bench
+from labctl.sim.bench import Bench, screw_side
+from labctl.sim.servo import HostWatchdog, Servo
 
 BROADCAST = 254
 RESULT_FAIL, INSTRUCTION_ERROR, CRC_ERROR, RANGE_ERROR, LENGTH_ERROR, LIMIT_ERROR, ACCESS_ERROR = range(1, 8)
@@ -16,6 +16,9 @@ ANSWERED_FROM: dict[int, int] = {Instruction.PING: 0, Instruction.READ: 1}
 """Status Return Level from which an instruction is answered; 2 for all others."""
 OPERATING_MODES = (0, 1, 3, 4, table.CURRENT_BASED_POSITION, 16)
 POSITION_MODES = (3, 4, table.CURRENT_BASED_POSITION)
+PLAY = 0.25 / 360 * table.COUNTS_PER_TURN
+"""Counts between horn and screw when the direction changes; 15 arcmin in the data sheet, placed there by assumption."""
+FIRST_POSITION = table.COUNTS_PER_TURN // 2
 GOALS = (table.GOAL_PWM, table.GOAL_CURRENT, table.GOAL_VELOCITY, table.GOAL_POSITION)
 
 _AT = {item.address: item for item in table.ITEMS}
@@ -41,13 +44,18 @@ class Simulator:
         self._bench = bench
         self._buffer = bytearray()
         self._memory = bytearray(table.TABLE_END)
-        counts_per_radian = sign * options.reduction * table.COUNTS_PER_TURN / (2 * math.pi)
-        self._counts_per_radian = counts_per_radian
-        self._servo = servo = Servo(bench.rig, counts_per_radian, options.reduction)
+        self._servo = servo = Servo(
+            bench.rig,
+            table.COUNTS_PER_TURN,
+            sign * options.reduction,
+            play=PLAY,
+            first=FIRST_POSITION,
+            side=screw_side(port),
+        )
         self._trouble = bench.trouble(port)
-        self._angle = self._trouble.quantity(lambda: servo.position / counts_per_radian)
+        self._angle = self._trouble.quantity(lambda: servo.position / servo.counts_per_radian)
         self._load = self._trouble.quantity(lambda: servo.load, drifts=False)
-        self._watchdog = BusWatchdog(self._bitten)
+        self._watchdog = HostWatchdog(self._bitten)
         for item in table.ITEMS:
             self.set(item, item.initial)
         self.set(table.ID, options.id)
@@ -92,7 +100,7 @@ class Simulator:
             if item.address >= table.EEPROM_END:
                 self.set(item, item.initial)
         self.set(table.GOAL_CURRENT, self._get(table.CURRENT_LIMIT))
-        self._servo.restart()
+        self._servo.restart(self._servo.position % table.COUNTS_PER_TURN)  # it knows where within a turn it is
         self._torque_changed()
 
     # -- packets ---------------------------------------------------------------------------------------------------
@@ -219,7 +227,7 @@ class Simulator:
 
     def _encoder(self) -> int:
         """Return the position that the servo's encoder tells, in counts."""
-        return _saturated(self._angle() * self._counts_per_radian, table.PRESENT_POSITION)
+        return _saturated(self._angle() * self._servo.counts_per_radian, table.PRESENT_POSITION)
 
     def _misplaced(self) -> int:
         """Return by how many counts the encoder is wrong; the servo goes by it, so its goals are wrong as much."""

@@ -14,8 +14,7 @@ from pydantic import ValidationError
 from drivers.dynamixel_x import table
 from drivers.dynamixel_x.driver import DynamixelX
 from drivers.dynamixel_x.packet import HEADER, Instruction, Packet, Packets, crc16, decode, encode
-from drivers.dynamixel_x.servo import PLAY
-from drivers.dynamixel_x.sim import Simulator
+from drivers.dynamixel_x.sim import PLAY, Simulator
 from drivers.dynamixel_x.table import Item
 from labctl.clock import RealClock, VirtualClock
 from labctl.errors import (

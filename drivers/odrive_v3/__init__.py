@@ -1,0 +1,1 @@
+"""ODrive v3 motor controller on a screw, over its ASCII protocol: a pressure rig."""

@@ -1,0 +1,1 @@
+"""Trinamic (Analog Devices) TMCM servo modules on a screw, over TMCL: a pressure rig."""
