@@ -11,11 +11,15 @@ from typing import ClassVar
 from pydantic import Field
 
 from drivers.simulated_cycler.compiler import compile_program
+from drivers.simulated_cycler.conversation import Conversation
 from drivers.simulated_cycler.language import HIGHEST, LEAST_CURRENT, LOWEST, MOST_CURRENT
+from drivers.simulated_cycler.points import HIGHEST_FREQUENCY, LOWEST_FREQUENCY, order_of
 from drivers.simulated_cycler.records import Entry, unpaged
-from drivers.simulated_cycler.wire import TERMINATOR, framed, unframed
+from drivers.simulated_cycler.spectra import Spectra
+from drivers.simulated_cycler.wire import TERMINATOR
 from labctl.clock import LabClock
-from labctl.errors import GarbledReply, InstrumentError, InstrumentRefused, OverRange, RefusedForSafety, WrongInstrument
+from labctl.errors import InstrumentError, InstrumentRefused, OverRange, RefusedForSafety, WrongInstrument
+from labctl.impedance import SpectrumStatus
 from labctl.instrument import (
     CellReading,
     Executes,
@@ -30,7 +34,7 @@ from labctl.instrument import (
     Wire,
 )
 from labctl.instrument import Options as DriverOptions
-from labctl.plan import Limits, Node
+from labctl.plan import Impedance, Limits, Node
 from labctl.program import Program, ProgramRecord, ProgramState, ProgramStatus
 
 VENDOR, MODEL, FIRMWARE = "labctl", "SC-16", "1.0"
@@ -61,8 +65,10 @@ class SimulatedCycler:
         self.poll_period = 1.0
         self.voltage_range = Range(LOWEST, HIGHEST)
         self.current_range = Range(-MOST_CURRENT, MOST_CURRENT)
+        self.frequency_range = Range(LOWEST_FREQUENCY, HIGHEST_FREQUENCY)
         self._link = link
-        self._channel = options.channel
+        self._channel = Conversation(link, options.channel)
+        self._spectra = Spectra(self._channel)
         self._identity: Identity | None = None
         self._armed: tuple[Range, float] | None = None
         self._expected: str | None = None
@@ -79,6 +85,7 @@ class SimulatedCycler:
         """
         self._identity = await self._identify()
         self._link.verify = self._verify
+        self._spectra.forget()
         await self._settle()
         return self._identity
 
@@ -98,10 +105,10 @@ class SimulatedCycler:
         await self._settle()
 
     async def _identify(self) -> Identity:
-        reply = await self._ask("IDN?")
+        reply = await self._channel.ask("IDN?")
         fields = reply.split(",")
         if len(fields) != 4 or not all(fields):
-            raise self._garbled("IDN?", reply, "maker, model, serial number and firmware")
+            raise self._channel.garbled("IDN?", reply, "maker, model, serial number and firmware")
         if fields[:2] != [VENDOR, MODEL]:
             raise WrongInstrument(
                 self._link.name,
@@ -131,8 +138,8 @@ class SimulatedCycler:
                 "Narrow the limits of the protocol, the cell or the station.",
             )
         if self._expected is None and (await self.program_status()).state is ProgramState.TRIPPED:
-            await self._tell("ERASE")
-        await self._tell("WINDOW", f"{voltage.low!r} {voltage.high!r} {current!r}")
+            await self._channel.tell("ERASE")
+        await self._channel.tell("WINDOW", f"{voltage.low!r} {voltage.high!r} {current!r}")
         self._armed = (voltage, current)
 
     async def drive(self, current: float, voltage: float) -> None:
@@ -176,10 +183,10 @@ class SimulatedCycler:
             GarbledReply: not what was asked for.
             OverRange: beyond what it can measure, which is also what a reading in mV is.
         """
-        reply = await self._ask("READ?")
+        reply = await self._channel.ask("READ?")
         found = _READING.fullmatch(reply)
         if found is None:
-            raise self._garbled("READ?", reply, "mode, voltage and current")
+            raise self._channel.garbled("READ?", reply, "mode, voltage and current")
         limiting, voltage, current = _LIMITING.get(found[1]), float(found[2]), float(found[3])
         if abs(voltage) > _BEYOND * HIGHEST or abs(current) > _BEYOND * MOST_CURRENT:
             raise OverRange(
@@ -188,6 +195,38 @@ class SimulatedCycler:
                 "Check the cell, its wiring and the channel.",
             )
         return CellReading(voltage, current, limiting is not None, limiting)
+
+    # -- spectra ---------------------------------------------------------------------------------------------------
+
+    async def start_spectrum(self, spectrum: Impedance, bias: float) -> None:
+        """Upload the frequencies, begin, and confirm; where anything of it fails, the circuit is opened.
+
+        Raises:
+            RefusedForSafety: beyond what `arm` or the spectrum allows, or what the instrument can do.
+            InstrumentRefused: the instrument does not do it; the circuit is open.
+        """
+        window, most = self._require_armed()
+        try:
+            order = order_of(spectrum, bias, window, most)
+        except ValueError as error:
+            raise RefusedForSafety(
+                f"{self._link.name}: {error}.", "Change the step, or the limits it was checked against."
+            ) from None
+        self._expected = None
+        try:
+            await self._spectra.begin(order, spectrum.frequencies)
+        except InstrumentError:
+            with suppress(InstrumentError):
+                await self.off()
+            raise
+
+    async def spectrum(self, after: int) -> SpectrumStatus:
+        """Return the points behind a number; a spectrum that the instrument no longer knows has ended.
+
+        Raises:
+            GarbledReply: they are not those that were asked for.
+        """
+        return await self._spectra.status(after)
 
     # -- programs --------------------------------------------------------------------------------------------------
 
@@ -208,14 +247,14 @@ class SimulatedCycler:
         lines = program.text.decode("ascii").split("\n")
         try:
             await self._open()
-            await self._tell("ERASE")
+            await self._channel.tell("ERASE")
             for number, line in enumerate(lines, 1):
-                await self._tell("LINE", f"{number} {line}", echo=str(number))
+                await self._channel.tell("LINE", f"{number} {line}", echo=str(number))
             for number, line in enumerate(lines, 1):
-                kept = await self._ask(f"LINE? {number}")
+                kept = await self._channel.ask(f"LINE? {number}")
                 if kept != f"{number} {line}":
-                    raise self._garbled(f"LINE? {number}", kept, f"the line as it was sent, {line!r}")
-            await self._tell("START", token)
+                    raise self._channel.garbled(f"LINE? {number}", kept, f"the line as it was sent, {line!r}")
+            await self._channel.tell("START", token)
         except InstrumentError:
             # Whether it has begun may be unknown: nobody would follow it.
             with suppress(InstrumentError):
@@ -225,10 +264,10 @@ class SimulatedCycler:
 
     async def program_status(self) -> ProgramStatus:
         """Ask where the program is."""
-        reply = await self._ask("STATUS?")
+        reply = await self._channel.ask("STATUS?")
         found = _STATUS.fullmatch(reply)
         if found is None:
-            raise self._garbled("STATUS?", reply, "state, token, and numbers of the last and the oldest record")
+            raise self._channel.garbled("STATUS?", reply, "state, token, and numbers of the last and the oldest record")
         state, token, low, high, oldest_low, oldest_high, reason = found.groups()
         records, oldest = (int(low) + (int(high) << 16), int(oldest_low) + (int(oldest_high) << 16))
         return ProgramStatus("" if token == "-" else token, ProgramState(state), records, oldest, reason or "")
@@ -241,34 +280,34 @@ class SimulatedCycler:
             GarbledReply: they are not those that were asked for.
         """
         request = f"RECORDS? {after & 0xFFFF} {after >> 16}"
-        reply = await self._ask(request)
+        reply = await self._channel.ask(request)
         try:
             entries = unpaged(reply)
             if [entry.number for entry in entries] != [*range(after + 1, after + 1 + len(entries))]:
                 raise ValueError
             return tuple(_record(entry, program) for entry in entries)
         except (ValueError, IndexError):
-            raise self._garbled(request, reply, f"records from number {after + 1} on") from None
+            raise self._channel.garbled(request, reply, f"records from number {after + 1} on") from None
 
     async def pause_program(self) -> None:
         """Open the circuit and stay in the step; confirmed by the instrument's state and output."""
-        await self._tell("PAUSE")
+        await self._channel.tell("PAUSE")
         status, reading = await self.program_status(), await self.read()
         if status.state is not ProgramState.PAUSED or reading.output:
             raise InstrumentRefused(self._link.name, f"is {status.state} after PAUSE", "Stop the run.")
 
     async def resume_program(self) -> None:
         """Go on with the rest of the step."""
-        await self._tell("CONTINUE")
+        await self._channel.tell("CONTINUE")
 
     async def skip_program_step(self) -> None:
         """End the present step; the program goes on with the next one."""
-        await self._tell("SKIP")
+        await self._channel.tell("SKIP")
 
     # -- conversation ----------------------------------------------------------------------------------------------
 
     async def _open(self) -> None:
-        await self._tell("OFF")
+        await self._channel.tell("OFF")
         reading, status = await self.read(), await self.program_status()
         if reading.output or status.state in (ProgramState.RUNNING, ProgramState.PAUSED):
             raise InstrumentRefused(self._link.name, "did not open the circuit", "Disconnect the cell by hand.")
@@ -276,42 +315,10 @@ class SimulatedCycler:
     async def _or_open(self, command: str, arguments: str = "") -> None:
         """Command something; where it is not confirmed the circuit is opened."""
         try:
-            await self._tell(command, arguments)
+            await self._channel.tell(command, arguments)
         except InstrumentError:
             await self._open()
             raise
-
-    async def _tell(self, command: str, arguments: str = "", echo: str | None = None) -> None:
-        """Command something that the instrument repeats as it understood it."""
-        request = f"{command} {arguments}".rstrip()
-        understood = await self._ask(request)
-        expected = arguments if echo is None else echo
-        if understood != expected:
-            raise self._garbled(request, understood, repr(expected))
-
-    async def _ask(self, request: str) -> str:
-        """Return what the reply says behind channel and command.
-
-        Raises:
-            InstrumentRefused: the instrument's own words.
-            GarbledReply: a wrong checksum, or the answer to something else.
-        """
-        message = framed(f"{self._channel} {request}")
-        reply = await self._link.query(message)
-        try:
-            channel, _, rest = unframed(reply).partition(" ")
-        except ValueError as error:
-            raise GarbledReply(self._link.name, message, reply, f"a line with its checksum ({error})") from None
-        word, _, answer = rest.partition(" ")
-        if channel == str(self._channel) and word == "ERROR":
-            raise InstrumentRefused(self._link.name, f"refused {request[:60]!r}: {answer}")
-        if channel != str(self._channel) or word != request.partition(" ")[0]:
-            raise self._garbled(request, rest, f"an answer of channel {self._channel}")
-        return answer
-
-    def _garbled(self, request: str, reply: str, expected: str) -> GarbledReply:
-        message = framed(f"{self._channel} {request}")
-        return GarbledReply(self._link.name, message, reply.encode("ascii"), expected)
 
     def _require_armed(self) -> tuple[Range, float]:
         if self._armed is None:

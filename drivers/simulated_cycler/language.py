@@ -20,7 +20,7 @@ MOST_LINES = 1000
 LEAST_CURRENT = 1e-6
 """A, magnitude of the smallest set point."""
 MOST_CURRENT = 0.1
-LOWEST, HIGHEST = 0.0, 5.0
+LOWEST, HIGHEST = -1.0, 5.0
 """V."""
 
 Kind = Literal["REST", "CC", "CCCV", "CV"]

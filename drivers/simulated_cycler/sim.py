@@ -4,6 +4,8 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from drivers.simulated_cycler.analyser import Analyser
+from drivers.simulated_cycler.arguments import Refusal, numbers
 from drivers.simulated_cycler.driver import CHANNELS, FIRMWARE, MODEL, VENDOR, SimulatedCycler
 from drivers.simulated_cycler.execution import CURRENT_RESOLUTION, VOLTAGE_RESOLUTION, Execution
 from drivers.simulated_cycler.language import (
@@ -28,10 +30,6 @@ BUSY = (ProgramState.RUNNING, ProgramState.PAUSED)
 LONGEST_LINE = 4096
 
 
-class Refusal(Exception):
-    """A command that is not carried out, and why."""
-
-
 class Simulator:
     """One channel, whose leads go to the bench's cell; a mainframe serves several of them at one address."""
 
@@ -42,6 +40,7 @@ class Simulator:
         self._trouble = bench.trouble(port)
         self._voltage = self._trouble.quantity(lambda: bench.cell.voltage)
         self._current = self._trouble.quantity(lambda: bench.cell.current, drifts=False)
+        self._analyser = Analyser(bench, port, self._trouble)
         self._buffer = bytearray()
         self._window: tuple[float, float, float] | None = None
         self._lines: list[str] = []
@@ -55,6 +54,9 @@ class Simulator:
             "REST": self._rest,
             "OFF": self._off,
             "READ?": self._read,
+            "FREQUENCIES": self._analyser.store,
+            "SPECTRUM": self._begin_spectrum,
+            "SPECTRUM?": self._analyser.report,
             "ERASE": self._erase,
             "LINE": self._store,
             "LINE?": self._recall,
@@ -84,6 +86,7 @@ class Simulator:
         self._serial = ANOTHER if other else SERIAL
         self._buffer.clear()
         self._window, self._execution, self._token = None, None, ""
+        self._analyser.forget()
         self._lines.clear()
         self._ring.clear()
         self._bench.cell.drive(Open())
@@ -109,6 +112,8 @@ class Simulator:
             return framed(f"{channel[:2]} ERROR there is no such channel among the {CHANNELS}, or nothing behind it")
         if command not in self._commands:
             return framed(f"{channel} ERROR there is no such command")
+        if not command.endswith("?"):
+            self._analyser.end(f"by {command}")
         try:
             return framed(f"{channel} {command} {self._commands[command](arguments)}".rstrip())
         except Refusal as refusal:
@@ -117,13 +122,15 @@ class Simulator:
     # -- time ------------------------------------------------------------------------------------------------------
 
     def next_event(self) -> float:
-        """Return the lab time of the program's next event."""
-        return math.inf if self._execution is None else self._execution.next_event()
+        """Return the lab time of the next event of program or spectrum."""
+        program = math.inf if self._execution is None else self._execution.next_event()
+        return min(program, self._analyser.next_event())
 
     def advance_to(self, time: float) -> None:
-        """Execute the program, whoever is connected."""
+        """Execute program and spectrum, whoever is connected."""
         if self._execution is not None:
             self._execution.advance_to(time)
+        self._analyser.advance_to(time)
 
     # -- commands of a host ----------------------------------------------------------------------------------------
 
@@ -131,14 +138,14 @@ class Simulator:
         return f"{VENDOR},{MODEL},{self._serial},{FIRMWARE}"
 
     def _set_window(self, arguments: str) -> str:
-        low, high, current = _numbers(arguments, 3)
+        low, high, current = numbers(arguments, 3)
         if not LOWEST <= low < high <= HIGHEST or not 0.0 < current <= MOST_CURRENT:
             raise Refusal(f"a window lies within {LOWEST:g} V to {HIGHEST:g} V and {MOST_CURRENT:g} A")
         self._window = (low, high, current)
         return arguments
 
     def _drive(self, arguments: str) -> str:
-        current, voltage = _numbers(arguments, 2)
+        current, voltage = numbers(arguments, 2)
         low, high, most = self._commandable()
         if not low <= voltage <= high or not LEAST_CURRENT <= abs(current) <= most:
             raise Refusal(f"outside the window of {low:g} V to {high:g} V and {LEAST_CURRENT:g} A to {most:g} A")
@@ -155,6 +162,9 @@ class Simulator:
             self._running(*BUSY).stop()
         self._bench.cell.drive(Open())
         return ""
+
+    def _begin_spectrum(self, arguments: str) -> str:
+        return self._analyser.begin(arguments, self._commandable())
 
     def _read(self, _: str) -> str:
         voltage = _converted(self._voltage(), VOLTAGE_RESOLUTION)
@@ -267,14 +277,3 @@ class Simulator:
 def _converted(value: float, resolution: float) -> float:
     """Digitise; what is no finite number stays what it is."""
     return round(value / resolution) * resolution if math.isfinite(value) else value
-
-
-def _numbers(arguments: str, count: int) -> list[float]:
-    words = arguments.split(" ")
-    try:
-        numbers = [float(word) for word in words]
-    except ValueError:
-        numbers = []
-    if len(numbers) != count or not all(map(math.isfinite, numbers)):
-        raise Refusal(f"{count} numbers belong here")
-    return numbers

@@ -88,7 +88,7 @@ def test_hostile_bytes_change_nothing(data: bytes) -> None:
     ("request_", "reply"),
     [
         ("3 DRIVE 0.001 4.0", "3 ERROR no WINDOW was set"),
-        ("3 WINDOW 2.5 5.1 0.001", "3 ERROR a window lies within 0 V to 5 V and 0.1 A"),
+        ("3 WINDOW 2.5 5.1 0.001", "3 ERROR a window lies within -1 V to 5 V and 0.1 A"),
         ("3 WINDOW nan 4 0.001", "3 ERROR 3 numbers belong here"),
         ("3 WINDOW 2.5 4.2", "3 ERROR 3 numbers belong here"),
         ("3 FLY", "3 ERROR there is no such command"),
@@ -130,8 +130,8 @@ LIMIT = "LIMIT 2.5 4.2 0.01 inf"
     [
         (LIMIT, "a program has from 1 step to 1000 lines"),
         ("LIMIT 2.5 4.2 0.01\n" + STEP, "line 1: 'LIMIT 2.5 4.2 0.01' is not understood"),
-        ("LIMIT 4.2 2.5 0.01 inf\n" + STEP, "line 1: limits lie within 0 V to 5 V and 0.1 A"),
-        ("LIMIT nan 4.2 0.01 inf\n" + STEP, "line 1: limits lie within 0 V to 5 V and 0.1 A"),
+        ("LIMIT 4.2 2.5 0.01 inf\n" + STEP, "line 1: limits lie within -1 V to 5 V and 0.1 A"),
+        ("LIMIT nan 4.2 0.01 inf\n" + STEP, "line 1: limits lie within -1 V to 5 V and 0.1 A"),
         ("LIMIT 2.5 4.2 0.01 nan\n" + STEP, "line 1: the limit of charge is not above 0 C"),
         (f"{LIMIT}\nSTEP REST", "line 2: this step has no end"),
         (f"{LIMIT}\nSTEP CC 0.02 4.0; END NEXT T>=1.0", "line 2: 0.02 A is not within 1e-06 A to 0.01 A"),
