@@ -34,8 +34,10 @@ AUXILIARIES = (
     "positive_pressure_pa",
     "negative_force_newton",
     "positive_force_newton",
-    "torque_newton_metre",
-    "screw_angle_radian",
+    "negative_torque_newton_metre",
+    "positive_torque_newton_metre",
+    "negative_screw_angle_radian",
+    "positive_screw_angle_radian",
     "ambient_temperature_celsius",
     "surface_temperature_celsius",
 )
@@ -46,6 +48,13 @@ COLUMNS: tuple[str, ...] = CELL_COLUMNS + tuple(
     name + suffix for name in AUXILIARIES for suffix in ("", "_min", "_max")
 )
 """Columns of a reading in their one order, on the bus and in the table; `run_id, channel, seq` precede them there."""
+
+EARLIER_NAMES = {
+    earlier + suffix: f"negative_{earlier}{suffix}"
+    for earlier in ("torque_newton_metre", "screw_angle_radian")
+    for suffix in ("", "_min", "_max")
+}
+"""What columns were called while a station had one rig, which was taken for that of the negative side."""
 
 
 class Severity(StrEnum):
@@ -82,8 +91,8 @@ class Event:
 
 Record = Reading | Event
 
-NOT_FOR_PEOPLE = frozenset({"run.position"})
-"""Kinds of events that only programs read."""
+NOT_FOR_PEOPLE = frozenset({"run.position", "impedance.point"})
+"""Kinds of events that only programs read, or that come by the hundred: no list of what happened has room for them."""
 
 
 class RunState(StrEnum):
@@ -105,7 +114,8 @@ class RunHeader:
 
     Attributes:
         run: UUID.
-        instruments: role -> {driver, address, identity, simulated}.
+        instruments: role -> {driver, address, identity, simulated}; also the calibration that stands for it, and
+            accuracy_newton of a load cell, where they are known.
         cell: the bound cell as plain JSON; mass and areas in SI.
         config: the station's configuration as plain JSON.
         kind: "protocol", or "watch" for what is recorded of a station while nothing runs; its protocol is empty.

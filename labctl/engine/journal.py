@@ -16,7 +16,7 @@ from typing import BinaryIO, Self
 
 from labctl.clock import host_unix
 from labctl.engine import position
-from labctl.engine.salvage import filled, fsync_folder, gap, rewrite
+from labctl.engine.salvage import DAMAGED, EARLIER, filled, fsync_folder, gap, rewrite
 from labctl.engine.segment import (
     Entry,
     Scan,
@@ -272,12 +272,12 @@ class Journal:
                 newest = index == len(self._segments) - 1
                 last = self.durable if newest else self._segments[index + 1].first - 1
                 records = scan(segment.path).records if segment.path.exists() else ()
-                self._segments[index] = self._rewrite(segment, filled(records, segment.first, last, None))
+                self._segments[index] = self._rewrite(segment, filled(records, segment.first, last, None), DAMAGED)
                 self._cursor = (-1, self.folder, 0)
 
-    def _rewrite(self, segment: Segment, records: list[Entry]) -> Segment:
+    def _rewrite(self, segment: Segment, records: list[Entry], what: str) -> Segment:
         header = header_line(self.run, self.channel, self.station, simulated=self.simulated)
-        aside = self.folder.parent.parent / f"{self.run}.{self.channel}.{segment.path.stem}.damaged"
+        aside = self.folder.parent.parent / f"{self.run}.{self.channel}.{segment.path.stem}.{what}"
         return rewrite(segment.path, header, records, aside)
 
     # -- taking over -----------------------------------------------------------------------------------------------
@@ -314,8 +314,9 @@ class Journal:
             found = newest if behind is None else scan(path)
             first = found.segment.first
             records = filled(found.records, first, last, behind)
-            whole = not found.damaged and len(records) == len(found.records)
-            self._segments.insert(0, found.segment if whole else self._rewrite(found.segment, records))
+            whole = not found.damaged and not found.earlier and len(records) == len(found.records)
+            what = EARLIER if found.earlier and not found.damaged else DAMAGED
+            self._segments.insert(0, found.segment if whole else self._rewrite(found.segment, records, what))
             last, behind = first - 1, records[0]
 
     def _record_gap(self, burnt_to: int) -> None:

@@ -50,12 +50,17 @@ def filled(records: Sequence[Entry], first: int, last: int, behind: Entry | None
     return complete
 
 
+DAMAGED, EARLIER = "damaged", "earlier"
+"""What is wrong with a segment: it is not as it was written, or an earlier version wrote it, with other columns."""
+
+
 def rewrite(path: Path, header: bytes, records: Sequence[Entry], aside: Path) -> Segment:
-    """Put a whole segment into the place of a damaged one, in one step, and keep the damaged one aside.
+    """Put a whole segment into the place of another, in one step, and keep that aside.
 
     Args:
-        aside: where to; what was kept there before stays.
+        aside: where to; what was kept there before stays. Its suffix says what is wrong: DAMAGED or EARLIER.
     """
+    what = aside.suffix.removeprefix(".")
     lines = [record_line(number, payload) for number, payload in records]
     draft = path.with_suffix(".new")
     with draft.open("wb") as file:
@@ -68,7 +73,10 @@ def rewrite(path: Path, header: bytes, records: Sequence[Entry], aside: Path) ->
         kept = aside.with_suffix(f".{number}{aside.suffix}")
     if path.exists():
         shutil.copyfile(path, kept)
-        _log.error("the journal segment %s is damaged: it is kept as %s, and what can be read goes on", path, kept)
+        if what == EARLIER:
+            _log.info("the journal segment %s is of an earlier version: it is kept as %s, and goes on anew", path, kept)
+        else:
+            _log.error("the journal segment %s is damaged: it is kept as %s, and what can be read goes on", path, kept)
     else:
         _log.error("the journal segment %s is gone: what it held is marked as lost", path)
     draft.replace(path)

@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from labctl.errors import StorageError
-from labctl.reading import COLUMNS, RECORD_SCHEMA, Event, Reading, Record, Severity
+from labctl.reading import CELL_COLUMNS, COLUMNS, EARLIER_NAMES, RECORD_SCHEMA, Event, Reading, Record, Severity
 
 Entry = tuple[int, bytes]
 """A record's number and its payload, JSON."""
@@ -46,12 +46,14 @@ class Scan:
         records: its whole lines in order; the size of `segment` ends behind the last of them.
         torn_lines: how many lines follow that are not whole; their records were never published.
         damaged: whether a line before that is not as it was written.
+        earlier: whether an earlier version wrote it, whose rows were put into today's columns.
     """
 
     segment: Segment
     records: tuple[Entry, ...]
     torn_lines: int
     damaged: bool
+    earlier: bool = False
 
     @property
     def last(self) -> int:
@@ -124,11 +126,12 @@ def scan(path: Path) -> Scan:
     """Read a segment, every line of it by itself.
 
     Raises:
-        StorageError: another version of labctl wrote it, with other columns.
+        StorageError: another version of labctl wrote it, with columns that this one does not know.
     """
     lines = path.read_bytes().split(b"\n")
     whole = [line + b"\n" for line in lines[:-1]]
     owner = _owner(path, whole[0]) if whole else None
+    places = None if owner is None else _places(_columns(whole[0]))
     size = start = offset = len(whole[0]) if whole else 0
     records: list[Entry] = []
     bad, damaged = 0, owner is None
@@ -138,12 +141,12 @@ def scan(path: Path) -> Scan:
         if entry is None:
             bad += _records_in(line)
             continue
-        records.append(entry)
+        records.append(entry if places is None else _translated(entry, places))
         size, bad, damaged = offset, 0, damaged or bad > 0
     bad += _records_in(lines[-1]) if lines[-1] else 0
     if owner is None and not records:
         bad, start, size = bad + bool(whole), 0, 0
-    return Scan(Segment(path, int(path.stem), start, size), tuple(records), bad, damaged)
+    return Scan(Segment(path, int(path.stem), start, size), tuple(records), bad, damaged, places is not None)
 
 
 def _records_in(line: bytes) -> int:
@@ -164,9 +167,30 @@ def _owner(path: Path, line: bytes) -> tuple[str, bool] | None:
     content = orjson.loads(_body(line) or b"null")
     if not isinstance(content, dict):
         return None
-    if content["schema"] != RECORD_SCHEMA or tuple(content["columns"]) != COLUMNS:
+    known = {*CELL_COLUMNS} <= {EARLIER_NAMES.get(name, name) for name in content["columns"]} <= {*COLUMNS}
+    if content["schema"] != RECORD_SCHEMA or not known:
         raise StorageError(
             f"The journal segment {path} was written by another version of labctl, with other columns.",
             "Deliver it with the version that wrote it.",
         )
     return str(content["station"]), bool(content["simulated"])
+
+
+def _columns(header: bytes) -> list[str]:
+    content = orjson.loads(_body(header) or b"null")
+    return [EARLIER_NAMES.get(name, name) for name in content["columns"]]
+
+
+def _places(written: list[str]) -> list[int | None] | None:
+    """Return where each of today's columns stands in a row with these (None: nowhere); None where they are the same."""
+    if tuple(written) == COLUMNS:
+        return None
+    return [written.index(name) if name in written else None for name in COLUMNS]
+
+
+def _translated(entry: Entry, places: list[int | None]) -> Entry:
+    number, payload = entry
+    if payload.startswith(b"{"):
+        return entry
+    values = orjson.loads(payload)
+    return number, orjson.dumps([None if place is None else values[place] for place in places])

@@ -340,6 +340,10 @@ class DataPath:
                 interrupted.append(Interrupted(position, journal))
         return deliveries, interrupted
 
+    def holds(self, run: str) -> bool:
+        """Whether a journal of a run is left, readable or not."""
+        return (self._journals / run).exists()
+
     def resume(self, interrupted: Interrupted) -> Delivery:
         """Go on delivering a run that its new `Run` goes on with from `interrupted.position`."""
         return self._deliver(interrupted.journal)

@@ -108,7 +108,19 @@ class EventRow:
     data: dict[str, Any]
 
 
-Row = TypeVar("Row", RunRow, StepRow, CycleRow, EventRow)
+@dataclass(frozen=True, slots=True)
+class PointRow:
+    """A point of an impedance spectrum; those of one execution of a step are one spectrum. A capacitor is negative."""
+
+    step_count: int
+    cycle_count: int
+    test_time_second: float
+    frequency_hertz: float
+    real_impedance_ohm: float
+    imaginary_impedance_ohm: float
+
+
+Row = TypeVar("Row", RunRow, StepRow, CycleRow, EventRow, PointRow)
 
 _MEANINGS = {
     "cell": orjson.loads,
@@ -160,6 +172,10 @@ class Queries:
             raise StorageError(f"{count} in {self._database} is called {which!r}.", "`labctl runs` lists them.")
         return found[0]
 
+    def has(self, uuid: str) -> bool:
+        """Whether the database has anything of a run."""
+        return bool(self._select(RunRow, "runs", "uuid = ?", (uuid,)))
+
     def steps(self, run_id: int) -> list[StepRow]:
         """Return the executed steps of a run in order."""
         return self._select(StepRow, "steps", "run_id = ? ORDER BY channel, step_count", (run_id,))
@@ -183,6 +199,10 @@ class Queries:
     def events(self, run_id: int) -> list[EventRow]:
         """Return the events of a run in order."""
         return self._select(EventRow, "events", "run_id = ? ORDER BY channel, seq", (run_id,))
+
+    def spectra(self, run_id: int) -> list[PointRow]:
+        """Return the points of all impedance spectra of a run in order."""
+        return self._select(PointRow, "spectra", "run_id = ? ORDER BY channel, seq", (run_id,))
 
     def newest_events(self, run_id: int | None, limit: int) -> list[tuple[int, EventRow]]:
         """Return the newest events for people with the number of their run, of one run or of all, the newest first."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlite_utils import Database, Migrations
 
 from labctl.errors import StorageError
-from labctl.reading import CELL_COLUMNS, COLUMNS
+from labctl.reading import CELL_COLUMNS, COLUMNS, EARLIER_NAMES
 
 INTEGER_COLUMNS = ("cycle_count", "step_count", "step_id")
 
@@ -119,6 +119,33 @@ def _kinds(db: Database) -> None:
     for column in ("kind TEXT NOT NULL DEFAULT 'protocol'", "campaign TEXT", "continues TEXT"):
         db.execute(f"ALTER TABLE runs ADD COLUMN {column}")
 
+
+@migrations(name="0003_spectra")
+def _spectra(db: Database) -> None:
+    db.execute(_SPECTRA)
+
+
+@migrations(name="0004_rigs_by_side")
+def _rigs_by_side(db: Database) -> None:
+    """Give torque and angle the name of their side; runs that drove the positive one move theirs there."""
+    have = {column.name for column in db["readings"].columns}
+    for earlier, today in EARLIER_NAMES.items():
+        positive = today.replace("negative", "positive")
+        if earlier in have:
+            db.execute(f"ALTER TABLE readings RENAME COLUMN {earlier} TO {today}")
+            db.execute(f"ALTER TABLE readings ADD COLUMN {positive} REAL")
+            db.execute(
+                f"UPDATE readings SET {positive} = {today}, {today} = NULL WHERE run_id IN"
+                """ (SELECT id FROM runs WHERE json_extract(instruments, '$."pressure_rig.positive"') IS NOT NULL)"""
+            )
+
+
+_SPECTRA = """CREATE VIEW spectra AS SELECT run_id, channel, seq, unix_time_second, test_time_second,
+    json_extract(data, '$.step_count') AS step_count, json_extract(data, '$.cycle_count') AS cycle_count,
+    json_extract(data, '$.frequency_hertz') AS frequency_hertz,
+    json_extract(data, '$.real_impedance_ohm') AS real_impedance_ohm,
+    json_extract(data, '$.imaginary_impedance_ohm') AS imaginary_impedance_ohm
+    FROM events WHERE kind = 'impedance.point'"""
 
 _SPAN = """
     first_seq INTEGER, last_seq INTEGER, row_count INTEGER NOT NULL DEFAULT 0,

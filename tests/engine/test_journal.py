@@ -14,7 +14,7 @@ from labctl.engine import journal as journal_module
 from labctl.engine.journal import Journal
 from labctl.engine.segment import parse, record_line
 from labctl.errors import RefusedForSafety, StorageError
-from labctl.reading import COLUMNS, Event, Reading
+from labctl.reading import COLUMNS, EARLIER_NAMES, Event, Reading
 from tests.laboratory import ended, new_run, reading, started
 
 
@@ -355,6 +355,32 @@ def test_a_journal_of_another_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="another version"):
         Journal.open(tmp_path, run)
     assert Journal.leftovers(tmp_path) == [(run, 0)]
+
+
+def test_the_rows_of_an_earlier_version_are_put_into_today_s_columns(tmp_path: Path) -> None:
+    run = new_run()
+    filled(tmp_path, run, 2).close()
+    path = tmp_path / run / "0" / "000000000001.jsonl"
+    earlier = [name for name in COLUMNS if not name.startswith(("positive_torque", "positive_screw"))]
+    names = {today: name for name, today in EARLIER_NAMES.items()}
+    body = orjson.dumps(
+        {"schema": 1, "run": run, "channel": 0, "station": "A1", "simulated": True}
+        | {"columns": [names.get(name, name) for name in earlier]}
+    )
+    rows = [[100 * number + place for place in range(len(earlier))] for number in (1, 2)]
+    lines = [body, *(b"[%d,%b]" % (number, orjson.dumps(row)) for number, row in enumerate(rows, 1))]
+    path.write_bytes(b"".join(b"%08x %b\n" % (zlib.crc32(line), line) for line in lines))
+    journal = Journal.open(tmp_path, run)
+    journal.append(reading(3))
+    journal.flush()
+    found = [orjson.loads(payload) for _, payload in journal.read(0, 10)]
+    journal.close()
+    for row, stored in zip(rows, found, strict=False):
+        said = dict(zip(COLUMNS, stored, strict=True))
+        assert {name: said[name] for name in earlier} == dict(zip(earlier, row, strict=True))
+        assert said["positive_torque_newton_metre"] is None
+    assert len(found) == 3
+    assert list(tmp_path.glob("*.earlier")), "what was there is kept"
 
 
 def test_a_record_that_is_none_is_refused_and_takes_no_number(tmp_path: Path) -> None:
