@@ -29,6 +29,14 @@ def clock() -> VirtualClock:
     return VirtualClock(EPOCH)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_s_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep tests away from the data of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 Served = Callable[[Bench, SimulatedInstrument, str], AbstractAsyncContextManager[str]]
 
 

@@ -26,7 +26,7 @@ from labctl.daemon.notify import Notifier, Watchdog
 from labctl.daemon.report import SafeReport, report_file, write_report
 from labctl.daemon.state import station_state
 from labctl.daemon.turn import Laboratory
-from labctl.errors import NotNow
+from labctl.errors import NotNow, StorageError
 from labctl.filelock import FileLock
 from labctl.lab import heartbeat
 from labctl.lab.guarded import forget_report, read_report
@@ -36,6 +36,7 @@ from labctl.lab.pool import Pool
 from labctl.lab.recording import journals_of, open_bus, process_of
 from labctl.record.datapath import DataPath, Delivery, open_data_path
 from labctl.record.health import BYTES_PER_ROW
+from labctl.record.queries import Queries
 
 _log = logging.getLogger(__name__)
 
@@ -138,12 +139,23 @@ class Daemon:
         for keeper in self._keepers.values():
             under_way = keeper.queue.current
             found = None if under_way is None else by_run.get(under_way.run)
-            if keeper.inherit(found) and found is not None:
+            begun = under_way is not None and self._has_begun(under_way.run, path)
+            if keeper.inherit(found, begun=begun) and found is not None:
                 del by_run[found.journal.run]
         left += [path.lose(each) for each in by_run.values()]
         for delivery in left:
             _log.warning("what run %s left is being delivered", delivery.run)
         return left
+
+    def _has_begun(self, run: str, path: DataPath) -> bool:
+        """Whether a journal or the database knows a run; where nobody can say, yes."""
+        if path.holds(run):
+            return True
+        try:
+            with Queries(self._config.storage.database) as queries:
+                return queries.has(run)
+        except StorageError:
+            return True
 
     def _take_up_guarded(self) -> None:
         """Raise an alarm where a guard had to act for the daemon before this one."""

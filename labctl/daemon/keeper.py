@@ -21,6 +21,7 @@ from labctl.engine.watch import Watch
 from labctl.errors import LabctlError, NotNow, RefusedForSafety, first_of
 from labctl.lab.abilities import abilities
 from labctl.lab.assemble import Assembly
+from labctl.lab.calibrated import correct, refuse_uncalibrated
 from labctl.lab.consent import refuse_without_consent
 from labctl.lab.guarded import Outcome as Left
 from labctl.lab.guarded import Report, StationReport
@@ -80,22 +81,32 @@ class Keeper:
         self._closing: set[asyncio.Task[bool]] = set()
         laboratory.path.on_disk.append(self._heed_disk)
 
-    def inherit(self, interrupted: Interrupted | None) -> bool:
+    def inherit(self, interrupted: Interrupted | None, *, begun: bool) -> bool:
         """Take over what was under way here when the process before this one died.
 
         Args:
             interrupted: which run that was; None: none that can be gone on with.
+            begun: whether anything is known of the run whose turn it was; else no instrument has heard of it.
 
         Returns:
-            Whether the run will be gone on with; else it is lost, and an alarm says so.
+            Whether the run will be gone on with; else it is lost, and an alarm says so, or waits for a person.
         """
         entry = self.queue.current
         if entry is not None and interrupted is not None and interrupted.run == entry.run:
             self._interrupted = interrupted
             return True
-        if entry is not None:
+        if entry is not None and begun:
             self._lost(entry, "the daemon died while it was under way")
+        elif entry is not None:
+            self._return(entry)
         return False
+
+    def _return(self, entry: Entry) -> None:
+        """Put a run back that had its turn and has not begun; a person starts it."""
+        self.held = "the daemon died before it had begun"
+        self.queue.put_back()
+        self._sound("run", f"{entry.protocol} waits: {self.held}.", "waits at the head of the queue", latched=False)
+        self.laboratory.alarms.clear(self.station, "run")
 
     def _lost(self, entry: Entry, why: str) -> None:
         sentence = f"{entry.protocol} ({entry.run}) is lost: {why}."
@@ -154,7 +165,9 @@ class Keeper:
             watch = str(uuid.uuid4())
             delivery = lab.path.begin(watch, self.station, simulated=assembly.simulated)
             bench.watch_sink = self._recording(Sink(delivery, clock))
-            begin(bench.watch_sink, header_at(lab, bench, watch, "daemon"))
+            about = header_at(lab, bench, watch, "daemon")
+            correct(assembly.station, about)
+            begin(bench.watch_sink, about)
             self._record_guarded(bench)
             for event in self._unrecorded:
                 bench.watch_sink(event)
@@ -370,10 +383,12 @@ class Keeper:
         Raises:
             ProtocolError: it cannot run here, with every finding.
             RefusedForSafety: an alarm stands that somebody must acknowledge first, or after an emergency stop; or only
-                software protects the cell, and nobody has consented.
+                software protects the cell, or a calibration is missing, and nobody has consented.
         """
         plan = await bound(start, self.abilities)
         refuse_without_consent(self.abilities, start.consent)
+        if self.bench is not None:  # else it is found out when its turn has come
+            refuse_uncalibrated(header_at(self.laboratory, self.bench, "", user), plan, start.consent)
         predecessor(self.laboratory.database, start.continue_run, plan)
         self._refuse_while_stopped()
         run, now = str(uuid.uuid4()), host_unix()

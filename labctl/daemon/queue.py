@@ -97,6 +97,12 @@ class Queue:
         self._save()
         return self.current
 
+    def put_back(self) -> None:
+        """Let the entry whose turn it is wait again, before all others: it has not begun."""
+        if self.current is not None:
+            self._entries.insert(0, self.current)
+            self.done()
+
     def revise(self, entry: Entry) -> None:
         """Keep the entry whose turn it is as it was revised."""
         self.current = entry

@@ -16,12 +16,15 @@ from labctl.engine.run import Run
 from labctl.engine.watch import Watch
 from labctl.errors import RunLost
 from labctl.lab.assemble import Assembly
+from labctl.lab.calibrated import correct, refuse_uncalibrated, told
 from labctl.lab.consent import consented
 from labctl.lab.heartbeat import Beat, silent_for
 from labctl.lab.laboratory import Pace
 from labctl.lab.pool import Pool
+from labctl.lab.provenance import recorded
 from labctl.lab.recording import Sink, begin, header, of_plan
 from labctl.plan import Plan, StationAbilities
+from labctl.protocol.provenance import Provenance
 from labctl.reading import Record, RunHeader
 from labctl.record.datapath import DataPath, Delivery, Interrupted
 
@@ -89,16 +92,24 @@ async def begin_turn(lab: Laboratory, bench: Bench, entry: Entry, recording: Rec
 
     Raises:
         ProtocolError: the station cannot run it any more.
+        RefusedForSafety: a calibration is missing or has expired, and nobody has consented.
     """
     start = entry.start
     plan = await bound(start, bench.able)
     before = predecessor(lab.database, start.continue_run, plan)
+    watch = header_at(lab, bench, entry.run, entry.user)
+    about = of_plan(watch, plan, campaign=start.campaign, continues=before.run)
+    refuse_uncalibrated(about, plan, start.consent)
+    correct(bench.assembly.station, about)
     delivery = lab.path.begin(entry.run, bench.station, simulated=bench.assembly.simulated)
     sink = recording(Sink(delivery, bench.clock))
-    about = header_at(lab, bench, entry.run, entry.user)
-    begin(sink, of_plan(about, plan, campaign=start.campaign, continues=before.run))
+    begin(sink, about)
+    for event in told(about, plan, bench.able.frame.screw):
+        sink(event)
     if start.consent:
         sink(consented(start.consent, entry.user, bench.clock))
+    if start.origin is not None:
+        sink(recorded(Provenance(**start.origin.model_dump()), bench.clock))
     await delivery.durable()
     run = Run(plan, bench.assembly.station, bench.operator, sink, first_cycle=before.cycle, waits=True)
     return Turn(entry, plan, run, delivery)

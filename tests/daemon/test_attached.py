@@ -28,6 +28,22 @@ async def test_a_run_carries_the_files_that_it_was_started_with(tmp_path: Path) 
     assert "rest 3 s" in [event.data["name"] for event in here.events(run) if event.kind == "step.started"]
 
 
+async def test_a_run_by_name_carries_what_lies_in_the_folders_and_says_where_it_came_from(tmp_path: Path) -> None:
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    (shelf / "part.toml").write_text(PART)
+    async with living(tmp_path) as here:
+        here.lab.folders = (shelf,)
+        protocol = here.protocol(MAIN.replace("part.toml", "part"))
+        run = await here.stored((await here.lab.start(protocol, station="A1")).run)
+        (said,) = [event.data for event in here.events(run) if event.kind == "run.protocol"]
+    assert run.state == "completed"
+    assert run.protocol_text is not None
+    again = parse("stored.toml", run.protocol_text, ProtocolError).data
+    assert again["attached_from"] == {"@part/part.toml": str(shelf / "part.toml")}
+    assert said == {"name": protocol.stem, "folder": str(protocol.parent), "commit": None, "modified": None}
+
+
 async def test_what_is_wrong_in_such_a_file_is_told_with_its_place(tmp_path: Path) -> None:
     async with living(tmp_path) as here:
         (tmp_path / "part.toml").write_text(PART.replace('"{time}"', '"{tme}"'))

@@ -70,7 +70,7 @@ async def test_kills_in_any_combination_lose_and_double_nothing(tmp_path: Path) 
     assert killed.passed
     assert killed.total == KILLS
     assert killed.evidence.readings > KILLS
-    # a run that was asked for, and whose daemon died before its journal began, is told by an alarm and has no record
+    # a run whose daemon died before its journal began waits at the head of its queue, and has no record yet
     assert set(killed.evidence.runs) == {"stopped"}
     assert 1 <= killed.evidence.runs["stopped"] <= killed.started
     assert told[-1].startswith(f"{KILLS} of {KILLS}")
