@@ -30,6 +30,9 @@ def correct(cell: LoadedCell, key: str, value: str, *, who: str, unix: float) ->
     source = cell.source
     path = _as_written(source, (*POSITIVE, key))
     was = _get(source.data, path)
+    if cell.file.cell.kind == "blocking":
+        reason = f"{key} says nothing of a blocking cell: neither of its electrodes takes lithium up"
+        raise _refused(source.value(("cell", "kind")), reason, "Its mass stands in [cell.stack], and steers nothing.")
     if was == value:
         raise _refused(source.value(path), f"{key} is {value} already", "Nothing was changed.")
     if key == "active_loading" and cell.file.cell.positive.active_mass is not None:

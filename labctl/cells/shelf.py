@@ -67,11 +67,14 @@ class Shelf:
             (Finding("cell", Place(str(self.folder), 1, 1), f"no cell is called {shown(name)}", remedy),)
         )
 
-    def add(self, name: str, cell: Mapping[str, str], positive: Mapping[str, str]) -> LoadedCell:
+    def add(
+        self, name: str, cell: Mapping[str, str], positive: Mapping[str, str], stack: Mapping[str, str] | None = None
+    ) -> LoadedCell:
         """Write the file of a new cell and return it.
 
         Args:
-            cell: keys of [cell] with their values as written; `positive` those of [cell.positive].
+            cell: keys of [cell] with their values as written; `positive` those of [cell.positive], `stack` those of
+                [cell.stack].
 
         Raises:
             ProtocolError: a value is not possible, the name is taken, or cannot be that of a file.
@@ -83,7 +86,8 @@ class Shelf:
             raise _refused(
                 path, f"there is a cell {shown(name)} already", "Choose another name: it is the cell's for good."
             )
-        made = cell_of(parse(str(path), _text({"name": name, **cell}, positive), ProtocolError))
+        text = _text({"name": name, **cell}, positive=positive, stack=stack or {})
+        made = cell_of(parse(str(path), text, ProtocolError))
         make_folder(self.folder)
         try:
             with path.open("x", encoding="utf-8") as file:
@@ -105,13 +109,14 @@ def _name_in(path: Path) -> str:
     return name if isinstance(name, str) and name else path.stem
 
 
-def _text(cell: Mapping[str, str], positive: Mapping[str, str]) -> str:
+def _text(cell: Mapping[str, str], **parts: Mapping[str, str]) -> str:
     """Write a cell file; a TOML text is quoted as in JSON."""
     lines = ['schema = "1"', "", "[cell]"]
     lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in cell.items()]
-    if positive:
-        lines += ["", "[cell.positive]"]
-        lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in positive.items()]
+    for name, part in parts.items():
+        if part:
+            lines += ["", f"[cell.{name}]"]
+            lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in part.items()]
     return "\n".join(lines) + "\n"
 
 

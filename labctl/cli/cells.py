@@ -70,9 +70,14 @@ def new(
     context: typer.Context,
     name: Name,
     kind: Annotated[str | None, typer.Option(help="full, half, symmetric or blocking.")] = None,
-    mass: Annotated[str | None, typer.Option(help='Active mass of the positive electrode, "10.8 mg".')] = None,
+    mass: Annotated[
+        str | None, typer.Option(help='Active mass of the positive electrode, or mass of the stack, "10.8 mg".')
+    ] = None,
     loading: Annotated[str | None, typer.Option(help='Active loading of the positive electrode, "14 mg/cm2".')] = None,
-    diameter: Annotated[str | None, typer.Option(help='Diameter of the positive electrode, "10 mm".')] = None,
+    diameter: Annotated[
+        str | None, typer.Option(help='Diameter of the positive electrode, or of the stack, "10 mm".')
+    ] = None,
+    thickness: Annotated[str | None, typer.Option(help='Thickness of the stack of a blocking cell, "1.5 mm".')] = None,
     one_c: Annotated[str | None, typer.Option(help='Specific current of 1C, "200 mA/g".')] = None,
     bore: Annotated[str | None, typer.Option(help='Bore of the die, "10 mm": pressure is force by its area.')] = None,
 ) -> None:
@@ -81,8 +86,12 @@ def new(
     Example: labctl cells new CD-031 --mass "10.8 mg"
     """
     cell = {"kind": kind, "bore": bore}
-    positive = {"active_mass": mass, "active_loading": loading, "diameter": diameter, "one_c": one_c}
-    made = _shelf(context).add(name, _given(cell), _given(positive))
+    positive, stack = {"active_loading": loading, "one_c": one_c}, {"thickness": thickness}
+    if kind == "blocking" or thickness is not None:
+        stack |= {"mass": mass, "diameter": diameter}
+    else:
+        positive |= {"active_mass": mass, "diameter": diameter}
+    made = _shelf(context).add(name, _given(cell), _given(positive), _given(stack))
     typer.echo(f"{made.source.name}: run it with --cell {made.source.name}")
 
 

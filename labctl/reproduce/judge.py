@@ -1,14 +1,17 @@
 """Paper against run: what a rehearsal gives for each row of a set, and whether that lies within its tolerance."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from labctl.plan import BoundCell
 from labctl.quantity import Dimension, Quantity
 from labctl.reading import RunState
 from labctl.record.queries import CycleRow
 from labctl.rehearse import Rehearsal
+from labctl.rehearse.keeper import Point
+from labctl.reproduce import spectra
 from labctl.reproduce.table import Measure, Row, Set
 
 _COULOMB = 3600.0
@@ -30,7 +33,8 @@ class Judged:
     """A row with what the run gave.
 
     Attributes:
-        run: in the row's SI unit (C/kg, C/m2 or a ratio), or a count; None where there is no such value, or a state.
+        run: in the row's SI unit (C/kg, C/m2, ohm m2, S/m or a ratio), or a count; None where there is no such value,
+            or a state.
         state: how the run ended, where that is what the row is about.
     """
 
@@ -81,6 +85,21 @@ def _within(row: Row, value: float) -> bool:
 
 def _value(row: Row, run: Rehearsal) -> float | None:
     """Return what a rehearsal gives for a row; None where it has not got that far."""
+    match row.measure:
+        case Measure.ARC:
+            return _arc(run, row.spectrum)
+        case Measure.ARC_RISE:
+            return _ratio(_arc(run, row.spectrum), _arc(run, row.reference_spectrum))
+        case Measure.CONDUCTIVITY:
+            return _conductivity(run, row.spectrum)
+        case Measure.LEAST_RISE:
+            return _least_rise(run, row.reference_spectrum, row.spectrum)
+        case Measure.POLARISATION:
+            return _by_polarisation(run)
+    return _of_cycles(row, run)
+
+
+def _of_cycles(row: Row, run: Rehearsal) -> float | None:
     done = {cycle.cycle_count: cycle for cycle in run.cycles if cycle.complete}
     if row.measure is Measure.CYCLES:
         return float(len(done))
@@ -120,3 +139,42 @@ def _capacity(row: Row, cycle: CycleRow, cell: BoundCell) -> float | None:
     areal = given is not None and given.dimension is Dimension.AREAL_CHARGE
     scale = cell.positive_area if areal else cell.active_mass
     return None if measured is None or not scale else measured * _COULOMB / scale
+
+
+def _spectrum(run: Rehearsal, number: int) -> Sequence[Point]:
+    """Return a spectrum of a run by its number, from 1; empty where it has not got that far."""
+    measured = [step.spectrum for step in run.kept if step.spectrum]
+    return measured[number - 1] if number <= len(measured) else ()
+
+
+def _arc(run: Rehearsal, number: int) -> float | None:
+    """Return the width of a spectrum's arc, ohm m2."""
+    width, area = spectra.arc(_spectrum(run, number)), run.plan.cell.positive_area
+    return None if width is None or area is None else width * area
+
+
+def _conductivity(run: Rehearsal, number: int) -> float | None:
+    """Return what a spectrum tells of the stack, S/m."""
+    return _of_stack(run.plan.cell, spectra.intercept(_spectrum(run, number)))
+
+
+def _least_rise(run: Rehearsal, first: int, last: int) -> float | None:
+    found = [_conductivity(run, number) for number in range(first, last + 1)]
+    ratios = [_ratio(value, before) for before, value in pairwise(found)]
+    known = [ratio for ratio in ratios if ratio is not None]
+    return min(known) if known and len(known) == last - first else None
+
+
+def _by_polarisation(run: Rehearsal) -> float | None:
+    """Return S/m by the current that is left at the end of the last step at constant voltage."""
+    held = [step.row() for step in run.kept if step.verb == "cv"]
+    if not held or held[-1].end_voltage_volt is None:
+        return None
+    return _of_stack(run.plan.cell, _ratio(held[-1].end_voltage_volt, held[-1].end_current_ampere))
+
+
+def _of_stack(cell: BoundCell, resistance: float | None) -> float | None:
+    """Return the conductivity (S/m) of a stack that has a resistance (ohm)."""
+    if not resistance or cell.stack_thickness is None or cell.positive_area is None:
+        return None
+    return cell.stack_thickness / (resistance * cell.positive_area)

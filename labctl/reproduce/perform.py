@@ -1,7 +1,6 @@
 """A set made ready to rehearse: its protocol bound to its cell and to a simulated station like the paper's."""
 
 import math
-import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from labctl.plan import BoundCell, Plan
 from labctl.protocol import bind, load_cell
 from labctl.protocol import load as load_protocol
 from labctl.reproduce.table import Set
+from labctl.settings import shipped
 from labctl.sim.bench import BenchParameters
 
 LABORATORY = Path(__file__).with_name("laboratory.toml")
@@ -33,9 +33,9 @@ def library() -> Path:
     Raises:
         StorageError: there is neither.
     """
-    for folder in (Path(__file__).parents[2], Path(sys.prefix) / "share" / "labctl"):
-        if (folder / "protocols").is_dir():
-            return folder
+    protocols = shipped("protocols")
+    if protocols is not None:
+        return protocols.parent
     raise StorageError("The protocols that labctl ships are not installed.", "Install labctl again, with its data.")
 
 
@@ -46,7 +46,7 @@ def laboratory() -> Config:
 
 
 def prepare(each: Set, *, quick: bool = False) -> Prepared:
-    """Bind the protocol of a set; the simulated cell has the loading and the diameter that the protocol speaks of.
+    """Bind the protocol of a set; the simulated cell has the size that the protocol speaks of.
 
     Args:
         quick: with the fewer cycles of the table.
@@ -63,9 +63,13 @@ def prepare(each: Set, *, quick: bool = False) -> Prepared:
 
 
 def _like(cell: BoundCell, simulation: BenchParameters) -> BenchParameters:
-    """Give the simulated cell the loading and the diameter of the real one, as far as the protocol says them."""
+    """Give the simulated cell the loading or thickness and the diameter of the real one, as far as they are said."""
     area, mass = cell.positive_area, cell.active_mass
-    if area is None or mass is None:
+    if area is None:
         return simulation
-    size = {"loading": mass / area, "diameter": math.sqrt(4.0 * area / math.pi)}
+    size = {"diameter": math.sqrt(4.0 * area / math.pi)}
+    if mass is not None:
+        size["loading"] = mass / area
+    if cell.stack_thickness is not None:
+        size["thickness"] = cell.stack_thickness
     return simulation.model_copy(update={"cell": simulation.cell.model_copy(update=size)})

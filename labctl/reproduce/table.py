@@ -14,7 +14,14 @@ from labctl.table import Model
 
 FILE = Path(__file__).with_name("acceptance.toml")
 
-Value = Annotated[Quantity, Written((Dimension.SPECIFIC_CHARGE, Dimension.AREAL_CHARGE, Dimension.RATIO))]
+_VALUES = (
+    Dimension.SPECIFIC_CHARGE,
+    Dimension.AREAL_CHARGE,
+    Dimension.AREAL_RESISTANCE,
+    Dimension.CONDUCTIVITY,
+    Dimension.RATIO,
+)
+Value = Annotated[Quantity, Written(_VALUES)]
 Tolerance = Annotated[Quantity, Written((Dimension.RATIO,), positive=True)]
 Cycle = Annotated[StrictInt, Field(ge=1)]
 
@@ -39,6 +46,16 @@ class Measure(StrEnum):
     """Discharge capacity of a cycle over that of the reference cycle."""
     LEAST_COULOMBIC = "least coulombic efficiency"
     """From the reference cycle to this one."""
+    ARC = "width of the arc"
+    """Of a spectrum, by the area; how it is read: `labctl.reproduce.spectra`."""
+    ARC_RISE = "rise of the arc"
+    """Width of the arc of a spectrum over that of the reference spectrum."""
+    CONDUCTIVITY = "conductivity"
+    """Thickness of the stack over the intercept of a spectrum and the area."""
+    LEAST_RISE = "least rise of conductivity"
+    """The least ratio of a spectrum's conductivity to that of the one before, from the reference spectrum on."""
+    POLARISATION = "conductivity by polarisation"
+    """Of what passes the electrodes: by the last voltage and current of the last step at constant voltage."""
     CYCLES = "complete cycles"
     END = "end"
     """The state that the run ends in."""
@@ -51,6 +68,7 @@ class Row(Model):
         says: the result in the paper's words, shortened.
         where: in the paper.
         paper: a number of the paper; of several units the one that it reports.
+        cycle, reference: numbers of cycles; spectrum, reference_spectrum: those of the run's spectra, from 1.
         tolerance: relative to it; at_least, at_most: where the paper gives a bound.
         count, state: what `complete cycles` and `end` are compared with.
         against: set whose same measure this one is divided by before it is compared.
@@ -64,6 +82,8 @@ class Row(Model):
     measure: Measure | None = None
     cycle: Cycle = 1
     reference: Cycle = 1
+    spectrum: Cycle = 1
+    reference_spectrum: Cycle = 1
     paper: Value | None = None
     tolerance: Tolerance | None = None
     at_least: Value | None = None
@@ -102,7 +122,6 @@ class Set(Model):
         quick: inputs of a run with fewer cycles.
         poll: s between two looks of the rehearsal at most.
         boundaries: whether only first and last rows of steps are made.
-        cannot: why nothing of ours can run it.
     """
 
     id: str
@@ -114,13 +133,10 @@ class Set(Model):
     quick: dict[str, StrictInt] = Field(default={})
     poll: float = Field(60.0, gt=0)
     boundaries: bool = False
-    cannot: str = ""
     row: tuple[Row, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.cannot and not all(row.cannot for row in self.row):
-            raise ValueError("no row of a set that cannot run can run")
         if self.quick and any(row.measure in {Measure.CYCLES, Measure.END} for row in self.row):
             raise ValueError("how a run ends is judged of whole runs: such a set is never quick")
         return self

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from labctl.sim.counts import Counts
+from labctl.sim.impedance import impedance
 from labctl.sim.material import Material
 from labctl.sim.parameters import CellParameters
 from labctl.sim.segment import Blocked, Bounds, Driven, Steady, Stretch, root
@@ -38,7 +39,7 @@ class Cell:
         self._state = parameters.initial_state
         self._slow = 0.0
         self._plated = 0.0
-        self._short = math.inf
+        self._short = self._leak = parameters.leakage_resistance / parameters.area
         self._broken = False
         self._direction = 1
         self._conditions: tuple[float, float, float] | None = None
@@ -86,6 +87,13 @@ class Cell:
         """What has passed the terminals since assembly."""
         elapsed = self.time - self._began
         return self._counted(elapsed, self._stretch.at(elapsed)[0])
+
+    def impedance(self, frequency: float) -> complex:
+        """Return the impedance at the terminals (ohm) at a frequency (Hz) in the present state; inf: a broken wire."""
+        if self._broken:
+            return complex(math.inf)
+        state, _, current = self._now()
+        return impedance(self._circuit, state, current, self._short, frequency)
 
     def when(self, quantity: Quantity, excess: Callable[[float], float]) -> float:
         """Return the lab time at which `excess` of a quantity reaches 0 from below; now where it is not below.
@@ -156,7 +164,7 @@ class Cell:
         if not resistance > 0.0:
             raise ValueError(f"a short has a resistance above 0 ohm, not {resistance!r}")
         self._finish(self.time)
-        self._short = resistance
+        self._short = min(resistance, self._leak)
         self._replan()
 
     def open_circuit(self, broken: bool = True) -> None:
@@ -267,7 +275,7 @@ class Cell:
     def _begin(self) -> None:
         """Find the closed form that holds from here on."""
         self.stretches += 1
-        if self._material.pierced and math.isinf(self._short):
+        if self._material.pierced and self._short > self.parameters.short_resistance:
             self._short = self.parameters.short_resistance
             self._choose_regime()
         direction = self._coming_direction()

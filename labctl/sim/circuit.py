@@ -33,6 +33,9 @@ class Circuit:
         kinetic_voltage: 2RT/F in V.
         side_share: part of a charging current that a side reaction takes.
         side_end: state at which that share changes.
+        interface_resistance: part of R0 that lies at interfaces, ohm.
+        interface_time: s in which its capacitance is charged, parallel to it and to the overpotential; a sine alone
+            meets it, all that is slower finds it settled.
     """
 
     charging: Curve
@@ -45,6 +48,8 @@ class Circuit:
     kinetic_voltage: float
     side_share: float = 0.0
     side_end: float = math.inf
+    interface_resistance: float = 0.0
+    interface_time: float = 0.0
 
     def branch(self, direction: int) -> Curve:
         """Return the open-circuit voltage that a current of this direction sees."""

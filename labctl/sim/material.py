@@ -69,12 +69,24 @@ class Material:
             charging=p.charging,
             discharging=p.discharging,
             capacity=p.specific_capacity * self._mass * self._accessible * self._contact,
-            resistance=(p.separator_resistance + interface) * slowing + self._added,
+            resistance=(p.separator_resistance * self._looseness() + interface) * slowing + self._added,
             slow_resistance=p.slow_resistance * slowing,
             slow_time=p.slow_time,
             kinetic_current=2.0 * p.exchange_current * p.area * self._contact / cold,
             kinetic_voltage=2.0 * GAS_CONSTANT * kelvin / FARADAY,
+            interface_resistance=interface * slowing,
+            interface_time=p.interface_time,
         )
+
+    def _looseness(self) -> float:
+        """Return how much more the separator resists under this pressure than packed as well as it can be."""
+        p = self._parameters
+        if not p.packing_pressure:
+            return 1.0
+        pressure = max(min(self._negative_pressure, self._positive_pressure), _LEAST_PRESSURE)
+        packed = math.expm1(-min(pressure, p.cracking_pressure) / p.packing_pressure)
+        best = math.expm1(-p.cracking_pressure / p.packing_pressure)
+        return best / packed * math.pow(max(1.0, pressure / p.cracking_pressure), p.cracking_exponent)
 
     def share_with_side_reaction(self, circuit: Circuit, state: float) -> None:
         """Set in a circuit which part of a charging current the side reaction takes, and up to which state."""

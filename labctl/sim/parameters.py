@@ -22,7 +22,13 @@ class CellParameters:
         side_capacity: C/kg that the side reaction of the first charge can consume; side_share: its part of the current
             at first, falling as it passivates.
         separator_resistance, interface_resistance: together R0; the latter at reference_pressure of the positive side.
+        packing_pressure: Pa over which a separator of powder packs: it conducts as 1 - exp(-pressure /
+            packing_pressure), at the lesser pressure of both sides; 0 for one that was packed before.
+        cracking_pressure: Pa at which a powder has separator_resistance, and beyond which its particles crack: it then
+            conducts ever less, by cracking_exponent of (cracking_pressure / pressure).
+        leakage_resistance: what is parallel to all else from the beginning, such as the way of the electrons.
         pressure_exponent: of the interface resistance in pressure.
+        interface_time: s, of interface and overpotential with the capacitance parallel to them; in impedance alone.
         slow_resistance, slow_time: R1 and R1·C1 (s).
         exchange_current: i0 of the Butler-Volmer overpotential; inf for none.
         activation_energy: J/mol, of all resistances and of 1/i0, from reference_temperature (°C).
@@ -48,8 +54,13 @@ class CellParameters:
     side_share: float = 0.0
     separator_resistance: float
     interface_resistance: float = 0.0
+    packing_pressure: float = 0.0
+    cracking_pressure: float = math.inf
+    cracking_exponent: float = 0.0
+    leakage_resistance: float = math.inf
     reference_pressure: float = 2.5e6
     pressure_exponent: float = -0.5
+    interface_time: float = 0.0
     slow_resistance: float
     slow_time: float
     exchange_current: float = math.inf

@@ -88,6 +88,7 @@ def test_corrections_add_up(tmp_path: Path) -> None:
         ("[cell]\n", "active_mass", '14 mg"\nx = 1', "unknown unit"),
         ('[cell.positive]\nactive_mass = "14 mg"\n', "active_mass", "14 mg", "active_mass is 14 mg already"),
         ('[cell.positive]\nactive_mass = "14 mg"\n', "active_loading", "14 mg/cm2", "which a loading does not change"),
+        ('[cell]\nkind = "blocking"\n', "active_mass", "14 mg", "active_mass says nothing of a blocking cell"),
         ("history = []\n[cell]\n", "active_mass", "14 mg", "this is not TOML"),
     ],
 )

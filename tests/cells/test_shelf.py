@@ -83,9 +83,21 @@ def test_a_broken_file_hides_no_other(tmp_path: Path) -> None:
 
 
 def test_the_example_of_the_page_is_a_cell(tmp_path: Path) -> None:
-    (example,) = [block.text for block in blocks(DOCS / "reference" / "cells.md") if block.language == "toml"]
-    (tmp_path / "x.toml").write_text(example)
-    cell = Shelf.read(tmp_path).cell("CD-031")
+    examples = [block.text for block in blocks(DOCS / "reference" / "cells.md") if block.language == "toml"]
+    for number, example in enumerate(examples):
+        (tmp_path / f"{number}.toml").write_text(example)
+    shelf = Shelf.read(tmp_path)
+    assert shelf.cell("LPSCl-7").file.cell.kind == "blocking"
+    cell = shelf.cell("CD-031")
     assert [(each.who, each.was, each.value) for each in cell.file.history] == [("anna", "10.8 mg", "14.2 mg")]
     (keys,) = tables(DOCS / "reference" / "cells.md")
     assert {quoted(row[0])[0] for row in keys.rows} == {f.alias or n for n, f in CellFile.model_fields.items()}
+
+
+def test_the_file_of_a_blocking_cell_has_a_stack(tmp_path: Path) -> None:
+    made = Shelf.read(tmp_path).add("P1", {"kind": "blocking"}, {}, {"thickness": "1.5 mm", "diameter": "10 mm"})
+    stack = made.file.cell.stack
+    assert stack is not None
+    assert (float(stack.thickness or 0), float(stack.diameter or 0), stack.mass) == (1.5e-3, 10e-3, None)
+    assert '[cell.stack]\nthickness = "1.5 mm"\n' in made.source.text
+    assert "positive" not in made.source.text

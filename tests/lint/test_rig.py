@@ -1,11 +1,12 @@
 """The rig: torque, resolution, locked gaps."""
 
+import re
 from dataclasses import replace
 
-from labctl.plan import Frame
+from labctl.plan import Disagreement, Frame
 from tests.protocol.files import STATION
 
-from .files import CELL, protocol, told
+from .files import CELL, findings, protocol, told
 
 PRESS = """\
 [[step]]
@@ -36,13 +37,33 @@ def test_torque_that_the_drive_does_not_have_is_told() -> None:
     assert told(press, replace(weak, frame=Frame())) == []
 
 
-def test_a_screw_whose_smallest_turn_is_coarser_than_the_band_is_told() -> None:
-    """One count of the servo is 0.305 µm of lead: 0.039 MPa in a frame of 1e7 N/m."""
+def test_a_band_that_the_screw_cannot_keep_is_refused_with_the_springs_that_would_do() -> None:
+    """One count of the servo is 0.305 µm of lead: 0.039 MPa in a frame of 1e7 N/m, 1.6 % of 2.5 MPa."""
     assert told(protocol(PRESS % ("2.5 MPa", "force")), SERVO) == []
-    assert told(protocol(PRESS % ("0.2 MPa", "force")), SERVO) == [
-        'screw-step: "0.2 MPa": the smallest turn of the screw is 38.86 kPa here, and the band ±10 kPa'
-    ]
+    (said,) = told(protocol(PRESS % ("0.2 MPa", "force")), SERVO)
+    assert said.startswith('screw-step: "0.2 MPa": "0.2 MPa" cannot be kept within ±10 kPa: the smallest turn')
+    assert "is 38.86 kPa in a frame of 1e+07 N/m" in said
     assert told(protocol(PRESS % ("0.2 MPa", "force")), replace(SERVO, frame=replace(M8, stiffness=1e6))) == []
+    narrow = PRESS.replace("5 %%", "2 %%") % ("2.5 MPa", "force")
+    (found,) = findings(protocol(narrow), SERVO)
+    assert (found.code, found.severity) == ("screw-step", "error")
+    springs = re.search(r"disc springs of ([0-9.e+]+) N/m or less in series", found.remedy)
+    assert springs is not None
+    soft = 1.0 / (1.0 / 1e7 + 1.0 / float(springs[1]))
+    assert told(protocol(narrow), replace(SERVO, frame=replace(M8, stiffness=0.99 * soft))) == []
+    assert told(protocol(narrow), replace(SERVO, angle_resolution=1.534e-3 / 5.0)) == [], "a gear of 5:1"
+
+
+def test_two_driven_sides_that_the_wall_cannot_hold_apart_are_refused() -> None:
+    both = PRESS.replace('negative = "%s"', 'negative = "%s", positive = "0.5 MPa"') % ("2.5 MPa", "force")
+    driven = replace(
+        SERVO, actuated=("negative", "positive"), frame=replace(M8, stiffness=1e5), disagreement=Disagreement(wall=200.0)
+    )
+    assert told(protocol(both), driven) == []
+    (found,) = findings(protocol(both), replace(driven, disagreement=Disagreement(wall=150.0)))
+    assert (found.code, found.severity) == ("pressure", "error")
+    assert found.reason == "both sides are driven, 157.1 N apart, and the wall holds 150 N"
+    assert told(protocol(both), replace(SERVO, frame=driven.frame, disagreement=Disagreement(wall=150.0))) == []
 
 
 def test_heat_under_a_locked_gap_is_told_and_before_it_is_not() -> None:

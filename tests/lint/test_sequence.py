@@ -1,5 +1,7 @@
 """Steps as they follow each other."""
 
+import pytest
+
 from .files import CELL, CYCLE, LIMITS, protocol, told
 
 HOLD = '[[step]]\ncv = "%s"\nmax_current = "1 mA"\nuntil = ["C/50", "5 h"]\n'
@@ -64,6 +66,19 @@ def test_a_time_out_before_the_end_of_a_pass_is_told() -> None:
     charge = '{ charge = "{rate}", until = "3.7 V", timeout = "12 h" }'
     rates = f'[[step]]\nfor = {{ rate = ["C/2", "C/20", "C/50"] }}\ndo = [ {charge} ]\n'
     assert [said.split(" takes ")[1][:4] for said in told(protocol(rates))] == ["20 h"]
+
+
+FORMED = '[[step]]\nformation = { current = "C/10", window = ["2.2 V", "3.7 V"] }\n'
+
+
+@pytest.mark.parametrize(("cycle", "told_of"), [(3, 0), (4, 1)])
+def test_a_rate_by_a_cycle_that_comes_later_is_told(cycle: int, told_of: int) -> None:
+    rate = f"C(measured, cycle = {cycle})/2"
+    discharge = f'[[step]]\ndischarge = "{rate}"\nuntil = "2.2 V"\ntimeout = "15 h"\n'
+    reason = f'"{rate}" is told by cycle 4, and at most 3 are complete when this step first begins'
+    assert told(protocol(FORMED + discharge)) == [f'cycle-later: "{rate}": {reason}'] * told_of
+    hold = f'[[step]]\ncv = "3 V"\nmax_current = "1 mA"\nuntil = ["{rate}", "1 h"]\n'
+    assert [said.split(":")[0] for said in told(protocol(FORMED + hold))] == ["cycle-later"] * told_of
 
 
 def test_steps_without_rows_are_noted_once() -> None:

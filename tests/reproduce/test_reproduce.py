@@ -87,14 +87,14 @@ def test_the_table_has_every_experiment_of_the_papers() -> None:
         assert each.station in laboratory().stations
         assert len({one.id for one in each.row}) == len(each.row)
         compared = {one.against for one in each.row} - {""}
-        assert compared <= {other.id for other in acceptance() if other.paper == each.paper and not other.cannot}
+        assert compared <= {other.id for other in acceptance() if other.paper == each.paper}
 
 
 def test_every_simulated_cell_of_the_table_was_calibrated_to_something_but_where_that_is_said_of_none() -> None:
     calibrated = {
         each.simulation.cell.preset for each in acceptance() for one in each.row if one.basis is Basis.CALIBRATED
     }
-    used = {each.simulation.cell.preset for each in acceptance() if not each.cannot}
+    used = {each.simulation.cell.preset for each in acceptance()}
     assert used - calibrated == {"nmc83-lto"}
 
 
@@ -159,8 +159,6 @@ def test_how_a_run_ends_is_judged_of_whole_runs() -> None:
     keys = {"id": "a", "paper": "a", "protocol": "a", "cell": "a", "station": "press"}
     with pytest.raises(ValidationError, match="never quick"):
         Set.model_validate({**keys, "quick": {"cycles": 1}, "row": (row("complete cycles", count=6),)})
-    with pytest.raises(ValidationError, match="no row of a set that cannot run can run"):
-        Set.model_validate({**keys, "cannot": "no instrument", "row": (row("complete cycles", count=6),)})
 
 
 def test_the_simulated_cell_is_as_large_as_the_one_of_the_protocol() -> None:
@@ -190,10 +188,10 @@ def test_paper_stands_beside_run(labctl: Labctl) -> None:
 
 
 def test_what_cannot_run_says_why(labctl: Labctl) -> None:
-    status, out, _ = labctl("reproduce", "ma-2024", "--only", "ma-eis", "--only", "ma-dc")
+    status, out, _ = labctl("reproduce", "doerrer-2021", "--only", "doe-eis")
     assert status == 0
-    assert "Cannot run: needs an impedance instrument." in out
-    assert "cannot run: 2" in out
+    assert "needs a simulated cell of polycrystals" in " ".join(out.split())
+    assert "cannot run: 1" in out
     assert "This proves software, not chemistry" in out
 
 

@@ -58,6 +58,17 @@ def test_a_step_that_moved_is_gone_and_new() -> None:
     assert different(first, second) == ('step 1 of the first is gone: "Rest at open circuit for 1 h"',)
 
 
+def test_a_spectrum_is_compared_key_by_key() -> None:
+    text = 'eis = { from = "1 MHz", to = "0.1 Hz", amplitude = "10 mV rms" }\n'
+    other = text.replace("1 MHz", "2 MHz").replace('rms"', 'peak", bias = "3 V", max_current = "1 mA"')
+    assert different(HEAD + text, HEAD + other) == (
+        "step 1 (eis), eis: from is 2 MHz instead of 1 MHz",
+        "step 1 (eis), eis: amplitude is 10 mV peak instead of 10 mV rms",
+        "step 1 (eis), eis: bias is 3 V instead of ocv",
+        "step 1 (eis), eis: max_current is 1 mA instead of none",
+    )
+
+
 def test_steps_of_other_verbs_are_no_pair() -> None:
     first, second = HEAD + 'rest = "1 h"\n', HEAD + 'charge = "1 mA"\nuntil = "1 h"\n'
     assert different(first, second) == (

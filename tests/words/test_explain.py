@@ -88,6 +88,17 @@ def test_loops_branches_and_hooks() -> None:
     ]
 
 
+def test_a_rate_by_a_measured_capacity() -> None:
+    formed = 'formation = { current = "C/10", window = ["2.5 V", "3.7 V"] }\n[[step]]\n'
+    charge = (
+        'charge = "0.5C(measured, cycle = 3)"\ncv = "3.7 V"\nuntil = "C(measured, cycle = 3)/20"\ntimeout = "9 h"\n'
+    )
+    assert steps(formed + charge)[1] == (
+        "2. Charge with 0.5C by the capacity discharged in cycle 3 to 3.7 V (4.32 V vs Li), and hold it there until "
+        "the current has fallen to C/20 by the capacity discharged in cycle 3. It fails if it takes longer than 9 h."
+    )
+
+
 def test_a_for_is_told_once_or_unrolled() -> None:
     text = 'for = { rate = ["C/10", "C/5"] }\ndo = [{ charge = "{rate}", until = "3.6 V" }]\n'
     assert steps(text)[:2] == [
@@ -100,6 +111,14 @@ def test_a_for_is_told_once_or_unrolled() -> None:
     unrolled = steps(text, expand=True)
     assert [line for line in unrolled if "With" in line] == ["   1.1. With rate = C/10:", "   1.2. With rate = C/5:"]
     assert any("Charge with C/5 (439.8 µA)" in line for line in unrolled)
+
+
+def test_a_spectrum_as_a_paper_prints_it() -> None:
+    text = 'eis = { from = "1 MHz", to = "0.1 Hz", amplitude = "10 mV rms" }\n'
+    assert (
+        "An impedance spectrum was recorded from 1 MHz to 0.1 Hz with 10 mV rms, 10 points per decade, at open circuit."
+        in paragraph(read(HEAD + text))
+    )
 
 
 def test_what_is_written_elsewhere_is_unrolled_when_asked() -> None:
@@ -135,6 +154,31 @@ EVERY = {
             "Sweep the voltage from the open-circuit voltage to 4.2 V (4.82 V vs Li) and then 2.5 V (3.12 V vs Li) at "
             "1 mV s⁻¹ with at most 1 mA, 3 times."
         ),
+    ),
+    "eis": (
+        'eis = { from = "1 MHz", to = "0.1 Hz", amplitude = "10 mV rms" }\ntimeout = "1 h"',
+        (
+            "Record an impedance spectrum from 1 MHz to 0.1 Hz with 10 mV rms, 10 points per decade, at open circuit. "
+            "It fails if it takes longer than 1 h."
+        ),
+    ),
+    "eis around a voltage": (
+        'eis = { from = "1 kHz", to = "1 kHz", amplitude = "7 mV peak", bias = "3.6 V", max_current = "C/2" }',
+        (
+            "Record an impedance spectrum at 1 kHz alone with 7 mV peak, around 3.6 V (4.22 V vs Li) with at most "
+            "C/2 (1.1 mA)."
+        ),
+    ),
+    "geis": (
+        'geis = { from = "10 mHz", to = "1 kHz", amplitude = "0.1 mA/cm2 rms", per_decade = 5 }\nuntil = "20 min"',
+        (
+            "Record an impedance spectrum from 10 mHz to 1 kHz with 0.1 mA cm⁻² (78.54 µA) rms, 5 points per decade, "
+            "around no current, at most for 20 min."
+        ),
+    ),
+    "geis around a current": (
+        'geis = { from = "10 kHz", to = "1 Hz", amplitude = "0.1 mA rms", bias = "-1 mA" }',
+        "Record an impedance spectrum from 10 kHz to 1 Hz with 0.1 mA rms, 10 points per decade, around -1 mA.",
     ),
     "park": (
         'park = "harvest"\nmax = "7 d"',
