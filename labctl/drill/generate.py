@@ -232,7 +232,13 @@ def _verb(draw: Random, plant: _Plant) -> Step:
         lambda: _discharge(draw, plant),
         lambda: _hold(draw, plant),
         lambda: {"prompt": "Is it well?", "answers": ["yes", "no"], "simulated": "yes"},
+        lambda: _power(draw, plant),
+        lambda: _load(draw, plant),
+        lambda: _sweep(draw, plant),
+        lambda: {"park": "Take the cell.", "max": _minutes(draw, 20.0)},
     ]
+    if plant.programs:
+        choices.append(lambda: _spectrum(draw))
     if plant.screw:
         choices.append(lambda: _pressure(draw))
     if plant.thermostat:
@@ -271,6 +277,28 @@ def _discharge(draw: Random, plant: _Plant) -> Step:
 
 def _hold(draw: Random, plant: _Plant) -> Step:
     return {"cv": f"{_inside(draw, plant.chemistry)} V", "max_current": _rate(draw), "until": _minutes(draw, 20.0)}
+
+
+def _power(draw: Random, plant: _Plant) -> Step:
+    low, high = plant.chemistry.window
+    charges = draw.random() < 0.5
+    power = f"{'' if charges else '-'}{draw.choice((1, 3, 6))} mW"
+    return {"power": power, "max_current": "3 mA", "until": [f"{high if charges else low} V", _minutes(draw, 30.0)]}
+
+
+def _load(draw: Random, plant: _Plant) -> Step:
+    ends = [f"{plant.chemistry.window[0]} V", _minutes(draw, 30.0)]
+    return {"resistance": f"{draw.choice((1, 2, 5))} kOhm", "max_current": "3 mA", "until": ends}
+
+
+def _sweep(draw: Random, plant: _Plant) -> Step:
+    corners = ["ocv", *(f"{_inside(draw, plant.chemistry)} V" for _ in range(draw.randint(1, 2)))]
+    return {"sweep": corners, "rate": f"{draw.choice((0.5, 1, 3))} mV/s", "max_current": "2 mA"}
+
+
+def _spectrum(draw: Random) -> Step:
+    lowest = draw.choice(("100 Hz", "1 Hz", "0.1 Hz"))
+    return {"eis": {"from": "100 kHz", "to": lowest, "amplitude": "10 mV rms", "per_decade": draw.choice((3, 10))}}
 
 
 def _pressure(draw: Random) -> Step:

@@ -203,16 +203,16 @@ def _of(owner: object, kind: Callable[[], Any]) -> Any:
 
 
 MUTANTS = (
-    Mutant(cut_off_sign, 7, "a step ends where it says"),
+    Mutant(cut_off_sign, 13, "a step ends where it says"),
     Mutant(hardware_limit_skipped, 0, "bounds in the instrument"),
     Mutant(early_watermark, 0, "no row is lost"),
-    Mutant(dropped_trip, 7, "driven beyond a limit"),
+    Mutant(dropped_trip, 38, "driven beyond a limit"),
     Mutant(reused_number, 2, "no row is lost"),
-    Mutant(resume_without_check, 8, "driven before a person said so"),
+    Mutant(resume_without_check, 4, "driven before a person said so"),
     Mutant(stale_value, 0, "a step ends where it says"),
     Mutant(safe_state_swapped, 33, "the circuit opens first"),
     Mutant(ledger_sign, 1, "the ledger counts what passed"),
-    Mutant(guard_not_armed, 7, "driven beyond a limit"),
+    Mutant(guard_not_armed, 38, "driven beyond a limit"),
     Mutant(forgotten_age, 26, "driven blindly"),
     Mutant(row_dropped_at_the_boundary, 0, "a step ends with a row"),
     Mutant(gaps_passed_over, 0, "no row is lost"),

@@ -44,7 +44,7 @@ def test_a_case_is_read_back_to_the_last_digit(seed: int, tmp_path: Path) -> Non
 
 async def test_what_is_found_is_shrunk_to_what_it_takes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Guard, "check", lambda self, measured, now: None)
-    seed = 7
+    seed = 38
     verdict = await judge(generate(seed, HOURS))
     assert "driven beyond a limit" in verdict.broken
     small = await shrunk(verdict, attempts=40)
