@@ -4,11 +4,13 @@ import asyncio
 from pathlib import Path
 
 from labctl.lab.doctor.bus import bus
+from labctl.lab.doctor.calibrations import calibrations
 from labctl.lab.doctor.check import Tell
 from labctl.lab.doctor.guard import guard
 from labctl.lab.doctor.installation import configuration, installation
 from labctl.lab.doctor.instruments import Asking, instruments
 from labctl.lab.doctor.machine import disk, permissions, terminal, time
+from labctl.lab.doctor.rigs import rigs
 from labctl.lab.doctor.storage import storage
 from labctl.settings import StorageConfig
 
@@ -36,6 +38,8 @@ async def examine(config_path: Path, tell: Tell, asking: Asking, *, thorough: bo
         for check in guard(config):
             tell(check)
         for check in await instruments(config, config_path, asking):
+            tell(check)
+        for check in (*calibrations(config), *rigs(config)):
             tell(check)
     for check in await asyncio.to_thread(lambda: list(storage(kept.database, thorough=thorough))):
         tell(check)

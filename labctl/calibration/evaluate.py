@@ -1,0 +1,116 @@
+"""A calibration from the record of its run: instruments, points and fit, all from the database."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from labctl.calibration.certificate import Certificate
+from labctl.calibration.fitting import fit_torque
+from labctl.calibration.loadcell import fit_load_cell
+from labctl.calibration.loads import LOAD_CELL_NAMES, load_points
+from labctl.calibration.model import AnyCalibration, LoadCellCalibration, TorqueCalibration, at, instruments_of
+from labctl.calibration.points import columns_of, rows_of, torque_points
+from labctl.calibration.procedure import NAMES
+from labctl.calibration.quote import quoted_load_cell
+from labctl.errors import CalibrationFailed
+from labctl.plan import SIDES, Side
+from labctl.record.queries import Queries, RunRow
+
+PAGE = 50_000
+
+
+def calibration_of(queries: Queries, run: RunRow, operator: str, lasts: float) -> AnyCalibration:
+    """Return the calibration that a run was made for.
+
+    Args:
+        operator: who answers for it; empty: who started the run.
+        lasts: s from the run's beginning until it expires.
+
+    Raises:
+        CalibrationFailed: the run was made for something else, or its points make no calibration.
+    """
+    if run.protocol_name in LOAD_CELL_NAMES.values():
+        return _load_cell(queries, run, operator, lasts)
+    if run.protocol_name in NAMES.values():
+        return _torque(queries, run, operator, lasts)
+    raise CalibrationFailed(
+        f"Run {run.id} is no calibration.", "`labctl runs` lists all; `labctl calibrate torque` makes one."
+    )
+
+
+def _torque(queries: Queries, run: RunRow, operator: str, lasts: float) -> TorqueCalibration:
+    side = next(side for side in SIDES if run.protocol_name == NAMES[side])
+    area, header = (run.cell or {}).get("bore_area"), run.instruments or {}
+    if area is None:
+        raise CalibrationFailed(f"Run {run.id} does not say in which bore it was made.", "Repeat it.")
+    names = {step.step_count: step.name or "" for step in queries.steps(run.id)}
+    points = torque_points(rows_of(list(_readings(queries, run.id, columns_of(side)))), names)
+    return TorqueCalibration(
+        **_common(run, side, operator, lasts, (f"load_cell.{side}", f"pressure_rig.{side}")),
+        bore_area=float(area),
+        fit=fit_torque(points, certificate_of(header, side)),
+        points=tuple(points),
+    )
+
+
+def _load_cell(queries: Queries, run: RunRow, operator: str, lasts: float) -> LoadCellCalibration:
+    side = next(side for side in SIDES if run.protocol_name == LOAD_CELL_NAMES[side])
+    names = {step.step_count: step.name or "" for step in queries.steps(run.id)}
+    answers = {
+        int(event.data["step_count"]): str(event.data["answer"])
+        for event in queries.events(run.id)
+        if event.kind == "operator.answered"
+    }
+    own = quoted_load_cell((run.instruments or {}).get(f"load_cell.{side}", {}))
+    readings: dict[int, list[float]] = {}
+    for count, force in _readings(queries, run.id, ("step_count", f"{side}_force_newton")):
+        if force is not None and count is not None:
+            raw = force if own is None else own.fit.offset + own.fit.gain * force
+            readings.setdefault(int(count), []).append(raw)
+    loads = load_points(names, answers, readings)
+    reference = float((run.inputs or {}).get("uncertainty", "0 %").split()[0]) / 100.0
+    return LoadCellCalibration(
+        **_common(run, side, operator, lasts, (f"load_cell.{side}",)),
+        fit=fit_load_cell(loads, reference),
+        points=tuple(loads),
+    )
+
+
+def _common(run: RunRow, side: Side, operator: str, lasts: float, names: Sequence[str]) -> dict[str, Any]:
+    """Return what every record says of its run."""
+    began = at(run.started_unix_second or 0.0)
+    return {
+        "station": run.station or "",
+        "side": side,
+        "date": began,
+        "expires": began + timedelta(seconds=lasts),
+        "operator": operator or run.operator or "",
+        "instruments": instruments_of(run.instruments or {}, names),
+        "run": run.uuid,
+    }
+
+
+def certificate_of(header: Mapping[str, Any], side: Side) -> Certificate:
+    """Return what the load cell of a side may be wrong: by its calibration where the header quotes one, else its class.
+
+    Raises:
+        CalibrationFailed: neither is known.
+    """
+    said = header.get(f"load_cell.{side}", {})
+    own = quoted_load_cell(said)
+    if own is not None:
+        return own.fit.certificate
+    accuracy = said.get("accuracy_newton")
+    if accuracy is None:
+        raise CalibrationFailed(
+            f"Nobody says how far the load cell of the {side} side may be wrong: its driver declares no accuracy.",
+            f"Calibrate it first: labctl calibrate loadcell STATION --side {side}; then repeat the run.",
+        )
+    return Certificate(float(accuracy), 0.0, "accuracy that its driver declares")
+
+
+def _readings(queries: Queries, run_id: int, columns: Sequence[str]) -> Iterator[tuple[float | int | None, ...]]:
+    after = 0
+    while page := queries.readings(run_id, columns, after=after, limit=PAGE):
+        yield from (values for _, *values in page)  # type: ignore[misc]
+        after = int(page[-1][0] or 0)
