@@ -36,6 +36,16 @@ class State(Message):
 # -- commands --------------------------------------------------------------------------------------------------------
 
 
+class Origin(Message):
+    """Where a protocol came from, as who sends it found it: recorded, and no part of what it means."""
+
+    name: Name
+    folder: Text
+    commit: Name | None = None
+    modified: bool | None = None
+    """Whether the file is another one in that commit; null: not known."""
+
+
 class Start(Message):
     """Queue a protocol at a station, or at the first free one that can run it; it starts when its turn comes."""
 
@@ -51,6 +61,7 @@ class Start(Message):
     campaign: Name | None = None
     consent: Text = ""
     """Who takes it upon themselves, and why, that only software protects the cell; where it does so."""
+    origin: Origin | None = None
 
 
 class Unqueue(Message):

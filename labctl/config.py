@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterator
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,8 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from labctl.errors import ConfigError, Finding
 from labctl.instrument import Options, Role
+from labctl.link import OPERATOR
+from labctl.plan import SIDES, Side
 from labctl.protocol.model import (
     PressureChange,
     PressureSpan,
@@ -25,6 +28,7 @@ from labctl.quantity import (
     Current,
     Dimension,
     Duration,
+    Force,
     Length,
     Quantity,
     Stiffness,
@@ -101,6 +105,21 @@ class PressureLimits(Model):
     positive: PressureSpan | None = None
 
 
+class SpringConfig(Model):
+    """A passive spring behind one side: no instrument, so that its pressure is verified and not driven."""
+
+    stiffness: Stiffness
+    preload: Force
+    travel: Length
+
+
+class SpringSides(Model):
+    """[station.X.spring]: what presses a side by itself."""
+
+    negative: SpringConfig | None = None
+    positive: SpringConfig | None = None
+
+
 class StationLimits(Model):
     """[station.X.limits]: what no protocol can widen."""
 
@@ -126,6 +145,8 @@ class DisagreementLimits(Model):
     temperature: TemperatureChange | None = None
     force: Annotated[Quantity, Written((Dimension.RATIO,), positive=True)] | None = None
     screw: Length | None = None
+    wall: Force | None = None
+    drift: Annotated[Quantity, Written((Dimension.RATIO,), positive=True)] | None = None
 
 
 class FrameConfig(Model):
@@ -141,6 +162,9 @@ class StationConfig(Model):
     cycler: InstrumentConfig
     load_cell: SidesConfig = SidesConfig()
     pressure_rig: SidesConfig = SidesConfig()
+    hand_tool: SidesConfig = SidesConfig()
+    gas_regulator: SidesConfig = SidesConfig()
+    spring: SpringSides = SpringSides()
     thermostat: InstrumentConfig | None = None
     limits: StationLimits
     warnings: WarningMargins = WarningMargins()
@@ -154,6 +178,8 @@ class StationConfig(Model):
         for kind, role, sides in (
             ("load_cell", Role.LOAD_CELL, self.load_cell),
             ("pressure_rig", Role.PRESSURE_RIG, self.pressure_rig),
+            ("hand_tool", Role.HAND_TOOL, self.hand_tool),
+            ("gas_regulator", Role.GAS_REGULATOR, self.gas_regulator),
         ):
             for side in ("negative", "positive"):
                 one: InstrumentConfig | None = getattr(sides, side)
@@ -161,6 +187,16 @@ class StationConfig(Model):
                     yield f"{kind}.{side}", role, one
         if self.thermostat is not None:
             yield "thermostat", Role.THERMOSTAT, self.thermostat
+
+    def pressed_by(self, side: Side) -> list[str]:
+        """Return the keys of everything that is said to press a side."""
+        tables = {
+            "pressure_rig": self.pressure_rig,
+            "hand_tool": self.hand_tool,
+            "gas_regulator": self.gas_regulator,
+            "spring": self.spring,
+        }
+        return [key for key, sides in tables.items() if getattr(sides, side) is not None]
 
 
 class _File(LabSettings):
@@ -226,16 +262,13 @@ def load(path: Path) -> Config:
     drivers: dict[tuple[str, str], tuple[Driver, Options]] = {}
     wrong: list[Finding] = []
     for station, config in file.station.items():
-        if config.pressure_rig.negative is not None and config.pressure_rig.positive is not None:
-            place = source.key(("station", station, "pressure_rig", "positive"))
-            reason = "two pressure rigs at one station are not built yet: their angles and torques would be mixed up"
-            wrong.append(Finding("not-built", place, reason, "Drive one side; the other one rests on a spring."))
         for name, role, instrument in config.instruments():
             path_to = ("station", station, *name.split("."))
             driver = _driver(source, path_to, instrument, role, wrong)
             if driver is not None:
                 drivers[station, name] = driver
                 wrong.extend(_unfit(source, path_to, instrument, config, role))
+        wrong.extend(_twice_pressed(source, station, config))
     wrong.extend(_twice_used(source, file, drivers))
     if wrong:
         raise ConfigError(tuple(wrong))
@@ -256,10 +289,11 @@ def _driver(
         wrong.append(Finding("driver", source.value((*path, "driver")), reason, "See `labctl drivers`."))
         return None
     try:
-        return driver, driver.options.model_validate(instrument.own_keys)
+        options = driver.options.model_validate(instrument.own_keys)
     except ValidationError as error:
         wrong.extend(_own_keys(error, driver, source, path))
         return None
+    return replace(driver, wire=options.wire(driver.wire)), options
 
 
 def _unfit(
@@ -269,6 +303,23 @@ def _unfit(
     if role is Role.PRESSURE_RIG and is_simulated(instrument.address) and station.simulation.rig.kind == "press":
         reason = "the simulated rig of this station is a press, which no servo turns"
         yield Finding("simulation", source.value((*path, "driver")), reason, 'Leave kind = "press" or the driver out.')
+    if not is_simulated(instrument.address) and (role is Role.HAND_TOOL) != (instrument.address == OPERATOR):
+        reason = f'"{instrument.address}" is no address of a {role.replace("_", " ")}'
+        remedy = f'A hand tool is at "{OPERATOR}", the person who answers the run; every other instrument at its wire.'
+        yield Finding("address", source.value((*path, "address")), reason, remedy)
+    if role is Role.GAS_REGULATOR and is_simulated(instrument.address) and station.simulation.rig.kind == "screw":
+        reason = "the simulated rig of this station is a screw, which no gas presses"
+        yield Finding("simulation", source.value((*path, "driver")), reason, 'Write simulation.rig.kind = "press".')
+
+
+def _twice_pressed(source: Source, name: str, station: StationConfig) -> Iterator[Finding]:
+    """Refuse a side that two things press: nobody would know which of them made its force."""
+    for side in SIDES:
+        first, *others = [*station.pressed_by(side), ""]
+        for other in others[:-1]:
+            reason = f"the {side} side is pressed by its {first} already, and by one thing at most"
+            place = source.key(("station", name, other, side))
+            yield Finding("actuator", place, reason, f"Leave {first}.{side} or {other}.{side} out.")
 
 
 def _twice_used(
@@ -298,12 +349,13 @@ def _own_keys(error: ValidationError, driver: Driver, source: Source, path: KeyP
     known = ", ".join(driver.options.model_fields)
     for detail in error.errors(include_url=False):
         here = (*path, *detail["loc"])
-        key = str(detail["loc"][0]) if detail["loc"] else ""
+        key = ".".join(map(str, detail["loc"]))
         if detail["type"] == "missing":
             reason = f'{driver.name} lacks "{key}", which has no default'
-            yield Finding(
-                "missing", source.key(path), reason, f"Add {key} = {driver.example.get(key)!r}, or what is true."
+            remedy = (
+                f"Add {key} = {driver.example[key]!r}, or what is true." if key in driver.example else f"Add {key}."
             )
+            yield Finding("missing", source.key(path), reason, remedy)
         elif detail["type"] == "extra_forbidden":
             near = difflib.get_close_matches(key, driver.options.model_fields, n=1)
             hint = f' (did you mean "{near[0]}"?)' if near else ""
@@ -312,7 +364,8 @@ def _own_keys(error: ValidationError, driver: Driver, source: Source, path: KeyP
             )
         else:
             cause = detail.get("ctx", {}).get("error")
-            reason = cause.sentence if isinstance(cause, WordingError) else f"{key}: {detail['msg']}"
+            told = f"{key or driver.name}: {detail['msg'].removeprefix('Value error, ')}"
+            reason = cause.sentence if isinstance(cause, WordingError) else told
             remedy = f"{cause.remedy[:1].upper()}{cause.remedy[1:]}." if isinstance(cause, WordingError) else ""
             yield Finding("value", source.value(here), reason, remedy)
 

@@ -16,6 +16,7 @@ LabctlError
 ├── RefusedForSafety           exit 6: nothing was moved or energised
 ├── NotNow                     exit 6: a word to a run that makes no sense in its present state
 ├── StepFailed                 exit 1: a step ended in a fault, such as its time-out
+├── CalibrationFailed          exit 1: what was measured makes no calibration
 ├── RunLost                    exit 1: what another process ran cannot be gone on with
 ├── CommandRefused             exit as the daemon says: it did not do what a client asked
 └── StorageError               exit 1: journal, bus or database
@@ -190,6 +191,10 @@ class NotNow(LabctlError):
 
 class StepFailed(LabctlError):
     """A step ended in a fault: its time-out, or an end that the protocol calls a fault."""
+
+
+class CalibrationFailed(LabctlError):
+    """What was measured makes no calibration, or one cannot be read back."""
 
 
 class RunLost(LabctlError):

@@ -29,6 +29,7 @@ Duration = Annotated[float, _in_si(Dimension.TIME), Field(gt=0)]
 Force = Annotated[float, _in_si(Dimension.FORCE), Field(ge=0)]
 Torque = Annotated[float, _in_si(Dimension.TORQUE), Field(ge=0)]
 Stress = Annotated[float, _in_si(Dimension.PRESSURE), Field(ge=0)]
+Conductivity = Annotated[float, _in_si(Dimension.CONDUCTIVITY), Field(gt=0)]
 Stiffness = Annotated[float, _in_si(Dimension.STIFFNESS), Field(gt=0)]
 Power = Annotated[float, _in_si(Dimension.POWER), Field(ge=0)]
 Temperature = Annotated[float, _in_si(Dimension.TEMPERATURE)]
@@ -36,3 +37,5 @@ Angle = Annotated[float, _in_si(Dimension.ANGLE), Field(gt=0)]
 Capacity = Annotated[float, _in_si(Dimension.FORCE), Field(gt=0)]
 """The largest force of a load cell."""
 TorqueLimit = Annotated[float, _in_si(Dimension.TORQUE), Field(gt=0)]
+TorqueConstant = Annotated[float, _in_si(Dimension.TORQUE_CONSTANT), Field(gt=0)]
+"""Of a motor: torque at its shaft for a current, N m/A."""

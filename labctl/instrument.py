@@ -7,7 +7,7 @@ second; temperatures are degrees Celsius, as BDF has them. Positive current char
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 from zlib import crc32
 
 from pydantic import BaseModel, ConfigDict
@@ -19,6 +19,8 @@ class Role(StrEnum):
     CYCLER = "cycler"
     LOAD_CELL = "load_cell"
     PRESSURE_RIG = "pressure_rig"
+    HAND_TOOL = "hand_tool"
+    GAS_REGULATOR = "gas_regulator"
     THERMOSTAT = "thermostat"
 
 
@@ -125,6 +127,15 @@ class RigReading:
 
 
 @dataclass(frozen=True, slots=True)
+class GasReading:
+    """Gauge pressure of a gas and its set point, Pa; `closed`: its valves are held closed, and nothing regulates."""
+
+    pressure: float
+    setpoint: float
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ThermostatReading:
     """Bath and, where an external probe is fitted, cell temperature in °C."""
 
@@ -211,13 +222,25 @@ class SerialWire:
     quiet_interval: float = 0.05
 
 
-Wire = VisaWire | SerialWire
+@dataclass(frozen=True, slots=True)
+class PersonWire:
+    """A person who is asked a line and types a line; simulated ones answer at once, or not within `timeout`."""
+
+    framing: Lines = Lines(b"\n")
+    timeout: float = 3600.0
+
+
+Wire = VisaWire | SerialWire | PersonWire
 
 
 class Options(BaseModel):
     """Base of a driver's own keys in config.toml; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def wire(self, declared: Wire) -> Wire:
+        """Return the wire of this one instrument: the declared one, or with the line settings that its keys say."""
+        return declared
 
 
 @runtime_checkable
@@ -301,6 +324,58 @@ class PressureRig(Instrument, Protocol):
 
     async def freeze(self) -> None:
         """Stop and stay: no closed loop, the self-locking screw or brake holds the force."""
+
+
+class HandTool(Instrument, Protocol):
+    """A tool with a scale in a person's hand: a torque wrench on a self-locking screw, or a press.
+
+    It is asked for and never polled, and nobody can freeze it: when a person is not asked, nothing moves.
+    """
+
+    shows: Literal["torque", "force"]
+    """What its scale is worth: N·m at the screw, or N on the stack."""
+    tool_range: Range
+    """Between which the scale is true; 0, which is let go, is always possible."""
+    screw: float | None
+    """m, nominal diameter of the screw that a wrench turns; None: a press."""
+    self_locking: bool
+    """Whether the force stays when nobody is at the tool."""
+
+    async def apply(self, value: float, side: str, why: str, *, release: bool) -> float:
+        """Ask a person to bring the scale to a value, and return what it showed, both in N·m or N.
+
+        Waits as long as the person takes; what is typed without a unit, beyond the range or not at all is asked again.
+
+        Args:
+            side: of the cell.
+            why: what the value is for, in words.
+            release: whether the tool must first be let go, because it is to press less than now.
+
+        Raises:
+            RefusedForSafety: the value is beyond the range of the tool; nobody is asked.
+            InstrumentRefused: no answer could be understood.
+        """
+
+
+class GasRegulator(Instrument, Protocol):
+    """Presses with a gas on a piston: force = gauge pressure · piston area.
+
+    It regulates between `set_pressure` and `hold`. It does not lock itself: behind closed valves a leak loosens it.
+    """
+
+    pressure_range: Range
+    """Pa, gauge."""
+    piston_area: float
+    """m²."""
+
+    async def set_pressure(self, pressure: float) -> None:
+        """Regulate the gas to a gauge pressure in Pa, confirmed by reading the set point back."""
+
+    async def hold(self) -> None:
+        """Close the valves, and confirm that they are held closed."""
+
+    async def read(self) -> GasReading:
+        """Measure."""
 
 
 class Thermostat(Instrument, Protocol):

@@ -5,9 +5,11 @@ Nothing here knows the file it came from except by `line`, for sentences.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
+
+from labctl.quantity import Dimension
 
 Side = Literal["negative", "positive"]
 SIDES: tuple[Side, Side] = ("negative", "positive")
@@ -100,6 +102,31 @@ class OfCycles:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredRate:
+    """A current told by a capacity that a cycle of this run will have: known in A only when its step begins.
+
+    Attributes:
+        factor: of 1C, the current that moves the discharge capacity of that cycle in an hour; positive charges.
+        cycle: its number in the life of the cell; it must be complete.
+        text: as its author wrote it.
+    """
+
+    factor: float
+    cycle: int
+    text: str = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CompareRate:
+    """`current op rate`; a Compare as soon as its step begins."""
+
+    operator: Operator
+    rate: MeasuredRate
+    magnitude: bool = False
+    hold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """The operator's last answer is this text; not known while nobody was asked."""
 
@@ -129,7 +156,7 @@ class Not:
     part: "Condition"
 
 
-Condition = Compare | OfCycles | Answered | Stable | All | Any | Not
+Condition = Compare | CompareRate | OfCycles | Answered | Stable | All | Any | Not
 
 
 class Then(StrEnum):
@@ -203,11 +230,15 @@ class Disagreement:
         temperature: K between cell and bath.
         force: share of the larger one, between both sides.
         screw: m, nominal diameter of the screw whose torque is compared with the force.
+        wall: N, that the friction of wall and pistons holds between both sides.
+        drift: share of a load cell's capacity by which its force may follow the temperature, for each K.
     """
 
     temperature: float | None = None
     force: float | None = None
     screw: float | None = None
+    wall: float | None = None
+    drift: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +298,15 @@ class ConstantCurrent:
     """
 
     current: float
+    voltage: float
+    cv: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredCurrent:
+    """A ConstantCurrent as soon as its step begins; until then nobody can drive it."""
+
+    rate: MeasuredRate
     voltage: float
     cv: bool = False
 
@@ -341,6 +381,24 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class Impedance:
+    """Measure an impedance spectrum with a small sine, at one frequency (Hz) after the other.
+
+    The sine is one of voltage (V) or of current (A), of `amplitude` (root mean square) around `bias`; a bias that is
+    None is the voltage of the cell at open circuit just before. Its peaks and the voltage of the cell must lie
+    strictly inside `window`, and no more than `max_current` (magnitude) may flow. The instrument does it by itself,
+    and opens the circuit when the last frequency is done.
+    """
+
+    frequencies: tuple[float, ...]
+    of: Literal["voltage", "current"]
+    amplitude: float
+    bias: float | None
+    max_current: float
+    window: Bound
+
+
+@dataclass(frozen=True, slots=True)
 class Pressure:
     """Bring sides to pressures (Pa) at `ramp` (Pa/s); stays in force until the next one.
 
@@ -353,6 +411,8 @@ class Pressure:
     ramp: float
     control: Literal["force", "gap", "free"] = "force"
     changes: "tuple[Change, ...]" = ()
+    by_hand: tuple[Side, ...] = ()
+    """Those of the sides that a person is asked to press."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,10 +430,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Torque:
-    """Tighten the screw of a side until it needs `torque` (N·m), which bounds the drive; leave it there, locked."""
+    """Turn the screw of a side with at most `torque` (N·m) at `speed` (rad/s), then leave it there, locked.
+
+    A positive torque tightens it until it needs that; a negative one loosens it until another end.
+    """
 
     side: Side
     torque: float
+    speed: float = 0.2
+    by_hand: bool = False
+    """Whether a person is asked to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,11 +460,15 @@ class Temperature:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Ask the operator; `answers` are allowed (empty: any text), `simulated` is what a simulated operator says."""
+    """Ask the operator; `answers` are allowed (empty: any text), `simulated` is what a simulated operator says.
+
+    `quantity` is what the answer must be, with its unit; None: a word.
+    """
 
     text: str
     answers: tuple[str, ...] = ()
     simulated: str | None = None
+    quantity: Dimension | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,11 +502,13 @@ class Jump:
 Action = (
     Rest
     | ConstantCurrent
+    | MeasuredCurrent
     | ConstantVoltage
     | ConstantPower
     | ConstantResistance
     | Sweep
     | Profile
+    | Impedance
     | Pressure
     | Torque
     | Tare
@@ -454,6 +526,8 @@ def direction(action: Action) -> int:
     match action:
         case ConstantCurrent(current=way) | ConstantPower(power=way):
             return (way > 0) - (way < 0)
+        case MeasuredCurrent(rate=rate):
+            return (rate.factor > 0) - (rate.factor < 0)
         case ConstantResistance():
             return -1
     return 0
@@ -476,6 +550,48 @@ class Step:
     line: int = 0
     limits: Limits | None = None
     """Narrower limits of this step alone; None: those of the run."""
+
+
+def band_of(pressure: float, ends: tuple[End, ...]) -> float | None:
+    """Return ± Pa within which ends want a pressure (Pa) to be stable; None where they do not say."""
+    stable = [end.condition for end in ends if isinstance(end.condition, Stable)]
+    return min((each.within * (abs(pressure) if each.relative else 1.0) for each in stable), default=None)
+
+
+def is_by_hand(step: Step) -> bool:
+    """Whether a person is asked to tighten or to press in a step."""
+    match step.action:
+        case Pressure(by_hand=sides):
+            return bool(sides)
+        case Torque(by_hand=by_hand):
+            return by_hand
+    return False
+
+
+def bands_of(step: Step) -> dict[Side, float]:
+    """Return ± Pa within which a step wants the pressure of each of its sides; nothing where it does not say."""
+    targets = step.action.targets if isinstance(step.action, Pressure) else ()
+    bands = {side: band_of(pressure, step.ends) for side, pressure in targets}
+    return {side: band for side, band in bands.items() if band is not None}
+
+
+def rates_of(step: Step) -> Iterator[MeasuredRate]:
+    """Yield what a step tells by the capacity of a cycle: its current, and currents that end it."""
+    if isinstance(step.action, MeasuredCurrent):
+        yield step.action.rate
+    for end in step.ends:
+        yield from _rates_in(end.condition)
+
+
+def _rates_in(condition: Condition) -> Iterator[MeasuredRate]:
+    match condition:
+        case CompareRate(rate=rate):
+            yield rate
+        case All(parts=parts) | Any(parts=parts):
+            for part in parts:
+                yield from _rates_in(part)
+        case Not(part=part):
+            yield from _rates_in(part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -549,6 +665,7 @@ class BoundCell:
         theoretical: C, the charge one full pass can move at most.
         negative_potential: V vs Li, of the counter electrode.
         soc: state of charge when the run begins, as a ratio.
+        stack_thickness: m, of what is between the electrodes of a blocking cell; `positive_area` is then that of it.
     """
 
     name: str
@@ -560,6 +677,7 @@ class BoundCell:
     theoretical: float | None = None
     negative_potential: float | None = None
     soc: float | None = None
+    stack_thickness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -577,22 +695,75 @@ class Frame:
     screw: float | None = None
 
 
+TEXTBOOK_COEFFICIENT = 0.2
+"""K of torque = K · diameter · force, of a dry steel screw; ±25 % from one tightening to the next."""
+
+
+def textbook_torque(force: float, screw: float) -> float:
+    """Return the torque, N·m, that a force (N) takes at a screw (m, nominal diameter) that nobody has calibrated."""
+    return TEXTBOOK_COEFFICIENT * screw * force
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """A side that a person presses with a tool.
+
+    Attributes:
+        shows: what the scale of the tool is worth: N·m, or N.
+        lowest, highest: between which the scale is true.
+        screw: m, nominal diameter; None: a press.
+        self_locking: whether the force stays by itself.
+    """
+
+    side: Side
+    shows: Literal["torque", "force"]
+    lowest: float
+    highest: float
+    screw: float | None
+    self_locking: bool
+
+    def scale(self, force: float) -> float:
+        """Return what the scale shows at a force (N), by the textbook where it shows torque."""
+        return force if self.screw is None else textbook_torque(force, self.screw)
+
+
+@dataclass(frozen=True, slots=True)
+class Spring:
+    """A passive spring behind a side: N/m, N at assembly, and m until its coils touch."""
+
+    side: Side
+    stiffness: float
+    preload: float
+    travel: float
+
+    @property
+    def most(self) -> float:
+        """N at which it bottoms out."""
+        return self.preload + self.stiffness * self.travel
+
+
 @dataclass(frozen=True, slots=True)
 class StationAbilities:
     """What a station can do, as far as a plan must know; None or empty: it has no such instrument.
 
     Attributes:
         voltage, current, torque, temperature: (low, high) in SI; current and torque as magnitudes.
-        actuated: sides whose pressure the station can drive.
+        actuated: sides whose screw a rig turns.
+        by_hand: sides that a person presses with a tool.
+        gas: sides that a gas presses, with the largest force in N.
+        springs: that press a side by themselves; its pressure is verified, not driven.
         measured: sides whose force it measures, with the load cell's capacity in N.
         limits: the station's own, never widened by a file.
         external_probe: whether the thermostat measures the cell's own temperature.
         without_takeover: instruments that a guard cannot make safe when the process that has them dies.
         software_only: those of them that have no limits and no watchdog of their own either.
+        letting_go: driven sides whose mechanism holds no force by itself, for it is neither self-locking nor braked.
         accuracy: by how many N the force of a side may be wrong, where the load cell's driver says.
         continuous_torque: N·m that the rig holds for ever; `torque` is for a moment.
         angle_resolution: rad, the smallest turn of the screw.
         voltage_resolution, current_resolution: V and A, the smallest difference that the cycler tells.
+        frequencies: (low, high) in Hz of the impedance that its cycler measures.
+        uncalibrated: driven sides of a real station without a torque calibration that stands, with the reason.
     """
 
     name: str
@@ -601,10 +772,14 @@ class StationAbilities:
     torque: float | None = None
     temperature: tuple[float, float] | None = None
     actuated: tuple[Side, ...] = ()
+    by_hand: tuple[ByHand, ...] = ()
+    gas: tuple[tuple[Side, float], ...] = ()
+    springs: tuple[Spring, ...] = ()
     measured: tuple[tuple[Side, float], ...] = ()
     external_probe: bool = False
     without_takeover: tuple[str, ...] = ()
     software_only: tuple[str, ...] = ()
+    letting_go: tuple[Side, ...] = ()
     poll_period: float = 1.0
     voltage_limit: Bound = Bound()
     current_limit: float | None = None
@@ -620,7 +795,23 @@ class StationAbilities:
     angle_resolution: float | None = None
     voltage_resolution: float | None = None
     current_resolution: float | None = None
+    frequencies: tuple[float, float] | None = None
     frame: Frame = Frame()
+    uncalibrated: tuple[tuple[Side, str], ...] = ()
+
+    def tool(self, side: Side) -> ByHand | None:
+        """Return the tool with which a person presses a side, or None."""
+        return next((tool for tool in self.by_hand if tool.side == side), None)
+
+    @property
+    def ramped(self) -> tuple[Side, ...]:
+        """Sides whose pressure this program moves, along a ramp."""
+        return (*self.actuated, *(side for side, _ in self.gas))
+
+    @property
+    def driven(self) -> tuple[Side, ...]:
+        """Sides whose pressure changes when a plan asks for it: by this program or by hand."""
+        return (*self.ramped, *(tool.side for tool in self.by_hand))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Dimension(StrEnum):
     CURRENT_DENSITY = "current density"
     SPECIFIC_CURRENT = "specific current"
     RATE = "C-rate"
+    MEASURED_RATE = "rate by measured capacity"
     TIME = "time"
     CHARGE = "capacity"
     SPECIFIC_CHARGE = "specific capacity"
@@ -39,6 +40,9 @@ class Dimension(StrEnum):
     ENERGY = "energy"
     POWER = "power"
     RESISTANCE = "resistance"
+    AREAL_RESISTANCE = "areal resistance"
+    CONDUCTIVITY = "conductivity"
+    FREQUENCY = "frequency"
     TEMPERATURE = "temperature"
     TEMPERATURE_DIFFERENCE = "temperature difference"
     TEMPERATURE_RATE = "rate of temperature"
@@ -46,9 +50,11 @@ class Dimension(StrEnum):
     PRESSURE_RATE = "pressure ramp"
     FORCE = "force"
     TORQUE = "torque"
+    TORQUE_CONSTANT = "torque constant"
     STIFFNESS = "stiffness"
     LENGTH = "length"
     ANGLE = "angle"
+    ANGULAR_SPEED = "speed of a screw"
     MASS = "mass"
     LOADING = "loading"
     RATIO = "ratio"
@@ -64,6 +70,7 @@ _UNITS: dict[Dimension, dict[str, str]] = {
     Dimension.CURRENT_DENSITY: {"mA/cm2": "10", "A/cm2": "10000", "uA/cm2": "1/100", "A/m2": "1"},
     Dimension.SPECIFIC_CURRENT: {"mA/g": "1", "A/g": "1000", "A/kg": "1"},
     Dimension.RATE: {"C": "1"},
+    Dimension.MEASURED_RATE: {},
     Dimension.TIME: {"s": "1", "min": "60", "h": "3600", "d": "86400", "ms": "1/1000"},
     Dimension.CHARGE: {"mAh": "18/5", "Ah": "3600", "uAh": "9/2500", "A s": "1"},
     Dimension.SPECIFIC_CHARGE: {"mAh/g": "3600", "Ah/kg": "3600", "Ah/g": "3600000"},
@@ -71,6 +78,9 @@ _UNITS: dict[Dimension, dict[str, str]] = {
     Dimension.ENERGY: {"mWh": "18/5", "Wh": "3600", "J": "1"},
     Dimension.POWER: {"mW": "1/1000", "W": "1", "uW": "1/1000000"},
     Dimension.RESISTANCE: {"Ohm": "1", "mOhm": "1/1000", "kOhm": "1000", "MOhm": "1000000"},
+    Dimension.AREAL_RESISTANCE: {"Ohm cm2": "1/10000", "kOhm cm2": "1/10", "Ohm m2": "1"},
+    Dimension.CONDUCTIVITY: {"mS/cm": "1/10", "S/cm": "100", "uS/cm": "1/10000", "S/m": "1"},
+    Dimension.FREQUENCY: {"Hz": "1", "mHz": "1/1000", "kHz": "1000", "MHz": "1000000"},
     Dimension.TEMPERATURE: {"degC": "1"},
     Dimension.TEMPERATURE_DIFFERENCE: {"K": "1", "mK": "1/1000"},
     Dimension.TEMPERATURE_RATE: {"K/min": "1/60", "K/s": "1"},
@@ -84,9 +94,11 @@ _UNITS: dict[Dimension, dict[str, str]] = {
     },
     Dimension.FORCE: {"N": "1", "kN": "1000", "mN": "1/1000"},
     Dimension.TORQUE: {"N m": "1", "mN m": "1/1000"},
+    Dimension.TORQUE_CONSTANT: {"N m/A": "1", "mN m/A": "1/1000"},
     Dimension.STIFFNESS: {"N/m": "1", "N/mm": "1000", "N/um": "1000000"},
     Dimension.LENGTH: {"mm": "1/1000", "um": "1/1000000", "cm": "1/100", "m": "1"},
     Dimension.ANGLE: {"rad": "1", "mrad": "1/1000"},
+    Dimension.ANGULAR_SPEED: {"rad/s": "1", "mrad/s": "1/1000"},
     Dimension.MASS: {"mg": "1/1000000", "g": "1/1000", "ug": "1/1000000000", "kg": "1"},
     Dimension.LOADING: {"mg/cm2": "1/100", "g/cm2": "10", "g/m2": "1/1000", "kg/m2": "1"},
     Dimension.RATIO: {"%": "1/100"},
@@ -99,6 +111,8 @@ _NEVER_NEGATIVE = {
     Dimension.MASS,
     Dimension.LOADING,
     Dimension.RESISTANCE,
+    Dimension.AREAL_RESISTANCE,
+    Dimension.CONDUCTIVITY,
     Dimension.STIFFNESS,
 }
 
@@ -110,6 +124,8 @@ _SYNONYMS = {"Nm": "N m", "mNm": "mN m", "As": "A s", "ohm": "Ohm", "mohm": "mOh
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _WRITTEN = re.compile(rf"({_NUMBER})\s*(.*)", re.DOTALL)
 _RATE = re.compile(rf"([+-]?)({_NUMBER})?\s*C(?:\s*/\s*({_NUMBER}))?")
+_BY_CYCLE = re.compile(rf"([+-]?)({_NUMBER})?\s*C\s*\(([^()]*)\)(?:\s*/\s*({_NUMBER}))?")
+_CYCLE = re.compile(r"measured\s*,\s*cycle\s*=\s*([1-9]\d{0,6})")
 _VERSUS = re.compile(r"(.*\S)\s+vs\.?\s*(.*)", re.DOTALL)
 _LITHIUM = ("Li", "Li+/Li", "Li/Li+")
 
@@ -134,6 +150,8 @@ class Quantity:
     value: Fraction
     dimension: Dimension
     text: str = field(compare=False)
+    cycle: int | None = None
+    """By whose discharge capacity a measured rate is told; None for everything else."""
 
     @property
     def reference(self) -> Literal["Li"] | None:
@@ -155,7 +173,7 @@ def parse(text: str, *allowed: Dimension) -> Quantity:
     written = text.strip()
     if len(written) > MAX_LENGTH:
         raise _error(f"{shown(written)} is too long for a quantity", "1", allowed)
-    return _rate(written, text, allowed) or _measured(written, text, allowed)
+    return _rate(written, text, allowed) or _by_cycle(written, text, allowed) or _measured(written, text, allowed)
 
 
 def _rate(written: str, text: str, allowed: tuple[Dimension, ...]) -> Quantity | None:
@@ -165,11 +183,33 @@ def _rate(written: str, text: str, allowed: tuple[Dimension, ...]) -> Quantity |
         return None
     if allowed and Dimension.RATE not in allowed:
         raise _error(f"{shown(written)} is a C-rate, not {_a(allowed)}", "1", allowed)
-    hours = _exact(match[3] or "1", written, allowed)
-    if hours == 0:
+    return Quantity(_multiple(match[1], match[2], match[3], written, allowed), Dimension.RATE, text)
+
+
+def _by_cycle(written: str, text: str, allowed: tuple[Dimension, ...]) -> Quantity | None:
+    """Read "C(measured, cycle = 3)", its multiples and its fractions, or return None where it is written otherwise."""
+    match = _BY_CYCLE.fullmatch(written)
+    if match is None or (match[1] and match[2] and match[2][0] in "+-"):
+        return None
+    if allowed and Dimension.MEASURED_RATE not in allowed:
+        raise _error(f"{shown(written)} is a {Dimension.MEASURED_RATE}, not {_a(allowed)}", "1", allowed)
+    cycle = _CYCLE.fullmatch(match[3].strip())
+    if cycle is None:
+        how = f'write "{_example("0.2", Dimension.MEASURED_RATE)}", with the number of a cycle from 1'
+        raise QuantityError(f"{shown(written)} does not say by which cycle's capacity it is told", how)
+    value = _multiple(match[1], match[2], match[4], written, allowed)
+    return Quantity(value, Dimension.MEASURED_RATE, text, int(cycle[1]))
+
+
+def _multiple(
+    sign: str, times: str | None, hours: str | None, written: str, allowed: tuple[Dimension, ...]
+) -> Fraction:
+    """Return which multiple of 1C is written."""
+    divisor = _exact(hours or "1", written, allowed)
+    if divisor == 0:
         raise _error(f"{shown(written)} divides by zero", "1", allowed)
-    value = _exact(match[2] or "1", written, allowed) / hours
-    return Quantity(-value if match[1] == "-" else value, Dimension.RATE, text)
+    value = _exact(times or "1", written, allowed) / divisor
+    return -value if sign == "-" else value
 
 
 def _measured(written: str, text: str, allowed: tuple[Dimension, ...]) -> Quantity:
@@ -229,7 +269,7 @@ def _error(sentence: str, number: str, allowed: tuple[Dimension, ...]) -> Quanti
     """Add to a reason how to write it right, with the number the author gave."""
     if not allowed:
         return QuantityError(sentence, f'write a number and its unit, such as "{number} V" or "{number} min"')
-    ways = " or ".join(f'"{_example(number, d)}"' for d in allowed)
+    ways = " or ".join(f'"{_example(number, d)}"' for d in allowed if d is not Dimension.MEASURED_RATE)
     units = ", ".join(dict.fromkeys(_unit_shown(u, d) for d in allowed for u in _UNITS[d]))
     return QuantityError(sentence, f"write {ways} (units: {units})")
 
@@ -237,6 +277,8 @@ def _error(sentence: str, number: str, allowed: tuple[Dimension, ...]) -> Quanti
 def _example(number: str, dimension: Dimension) -> str:
     if dimension is Dimension.RATE:
         return f"{number}C"
+    if dimension is Dimension.MEASURED_RATE:
+        return f"{number}C(measured, cycle = 3)"
     return f"{number} {_unit_shown(next(iter(_UNITS[dimension])), dimension)}"
 
 
@@ -245,7 +287,8 @@ def _unit_shown(unit: str, dimension: Dimension) -> str:
 
 
 def _a(allowed: tuple[Dimension, ...]) -> str:
-    return " or ".join(f"{'an' if d[0] in 'ae' else 'a'} {d}" for d in allowed)
+    usual = [d for d in allowed if d is not Dimension.MEASURED_RATE]
+    return " or ".join(f"{'an' if d[0] in 'ae' else 'a'} {d}" for d in usual)
 
 
 def shown(text: str) -> str:
@@ -294,9 +337,12 @@ Temperature = Annotated[Quantity, Written((Dimension.TEMPERATURE,))]
 Pressure = Annotated[Quantity, Written((Dimension.PRESSURE,))]
 Force = Annotated[Quantity, Written((Dimension.FORCE,), positive=True)]
 Torque = Annotated[Quantity, Written((Dimension.TORQUE,), positive=True)]
+SignedTorque = Annotated[Quantity, Written((Dimension.TORQUE,))]
 Stiffness = Annotated[Quantity, Written((Dimension.STIFFNESS,), positive=True)]
+Frequency = Annotated[Quantity, Written((Dimension.FREQUENCY,), positive=True)]
 Length = Annotated[Quantity, Written((Dimension.LENGTH,), positive=True)]
 Angle = Annotated[Quantity, Written((Dimension.ANGLE,))]
+AngularSpeed = Annotated[Quantity, Written((Dimension.ANGULAR_SPEED,), positive=True)]
 Mass = Annotated[Quantity, Written((Dimension.MASS,), positive=True)]
 Loading = Annotated[Quantity, Written((Dimension.LOADING,), positive=True)]
 Resistance = Annotated[Quantity, Written((Dimension.RESISTANCE,), positive=True)]

@@ -113,7 +113,13 @@ class ProtocolsConfig(Model):
     """[protocols]: where commands look for a protocol that is given by name."""
 
     folders: tuple[str, ...] = ()
-    """Folders or git checkouts, as seen from this file; the folder protocols beside it and the shipped one follow."""
+    """Folders or git checkouts, as seen from this file; then comes protocols beside it, or the shipped one."""
+
+    def search_path(self, home: Path) -> tuple[Path, ...]:
+        """Return the folders that are searched; `home` is that of config.toml."""
+        usual = (home / "protocols", shipped("protocols"))
+        named = [home / Path(folder).expanduser() for folder in self.folders]
+        return (*named, *[folder for folder in usual if folder is not None and folder.is_dir()][:1])
 
 
 class TuiConfig(Model):
@@ -183,6 +189,13 @@ class LabSettings(Model):
     station: dict[str, Any]
 
 
+def shipped(name: str) -> Path | None:
+    """Return what labctl ships under this name, in its clone or with its installation; None: it is not installed."""
+    clone, installed = Path(__file__).parents[1], Path(sys.prefix) / "share" / "labctl"
+    places = (clone, installed) if (clone / "pyproject.toml").is_file() else (installed,)
+    return next((place / name for place in places if (place / name).exists()), None)
+
+
 def find() -> Path:
     """Return the configuration that applies here: LABCTL_CONFIG, then ./config.toml, then the user's, then /etc."""
     asked = os.environ.get("LABCTL_CONFIG")
@@ -221,7 +234,7 @@ def read_as(model: type[M], path: Path) -> "tuple[Source, M]":
 
 def _absent(path: Path) -> Finding:
     """Say where a configuration to begin with is found: in the clone, or with the installed package."""
-    shipped = Path(sys.prefix) / "share" / "labctl" / FILE_NAME
-    example = shipped if shipped.exists() else Path(__file__).parent.parent / FILE_NAME
-    remedy = f"Copy the simulated laboratory {example} here, or name a file with --config."
+    example = shipped(FILE_NAME)
+    copy = "Write one" if example is None else f"Copy the simulated laboratory {example} here"
+    remedy = f"{copy}, or name a file with --config."
     return Finding("file", Place(str(path), 1, 1), "there is no such configuration", remedy)

@@ -53,6 +53,15 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
 
 def replace_text(path: Path, text: str) -> None:
     """Rewrite a file so that a reader finds the old text or the new one, never a part; raises OSError."""
+    _write(path, text, path.stat().st_mode & 0o777)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, new or not, so that a reader finds all of it or what was there before; raises OSError."""
+    _write(path, text, 0o644)
+
+
+def _write(path: Path, text: str, mode: int) -> None:
     target = path.resolve()
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", newline="", dir=target.parent, prefix=".", suffix=".part", delete=False
@@ -60,7 +69,7 @@ def replace_text(path: Path, text: str) -> None:
         part.write(text)
         part.flush()
         os.fsync(part.fileno())
-    Path(part.name).chmod(target.stat().st_mode & 0o777)
+    Path(part.name).chmod(mode)
     Path(part.name).replace(target)
 
 

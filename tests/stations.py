@@ -20,6 +20,7 @@ from labctl.protocol.source import parse
 from labctl.reading import COLUMNS, Event, Reading, Record
 from labctl.sim.bench import Bench
 from labctl.sim.faults import Fault, Faulty
+from labctl.sim.schedule import Scheduled
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "config.toml"
@@ -120,12 +121,17 @@ class Lab:
 
 @asynccontextmanager
 async def laboratory(
-    station: str = "A1", *, seed: int = 1, breakages: tuple[Breakage, ...] = (), config: Config | None = None
+    station: str = "A1",
+    *,
+    seed: int = 1,
+    breakages: tuple[Breakage, ...] = (),
+    config: Config | None = None,
+    faults: tuple[Scheduled, ...] = (),
 ) -> AsyncIterator[Lab]:
     """Connect a station of the repository's config.toml over memory links."""
     configuration = config or repository_config()
     clock = VirtualClock(EPOCH)
-    make, bench = memory_links(configuration, station, clock, seed)
+    make, bench = memory_links(configuration, station, clock, seed, faults)
     assembly = assemble(configuration, station, clock, _broken(make, breakages, configuration, station, bench, clock))
     await assembly.station.connect()
     yield Lab(assembly, bench, clock)

@@ -24,6 +24,7 @@ from labctl.api import (
     History,
     InstrumentState,
     Note,
+    Origin,
     Queued,
     Refusal,
     Request,
@@ -294,7 +295,9 @@ async def test_every_command_says_what_it_means(tmp_path: Path) -> None:
     )
     assert (start.station, start.inputs, start.continue_run, start.campaign) == ("A1", {"a": "1"}, "0f8f", "c")
     assert (daemon.requests[0].user, daemon.requests[0].reason) == ("anna", "why")
-    assert daemon.requests[1].action == Start(file=str(protocol), protocol="a [b]\n")
+    origin = Origin(name=protocol.stem, folder=str(protocol.parent))
+    assert start.origin == origin
+    assert daemon.requests[1].action == Start(file=str(protocol), protocol="a [b]\n", origin=origin)
     controls = [request.action for request in daemon.requests[2:6]]
     assert controls == [Control(do=do, target="A1") for do in ("pause", "resume", "skip", "stop")]
     assert daemon.requests[7].action == Note(target="0f8f", text="it smells")

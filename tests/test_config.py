@@ -8,6 +8,7 @@ from labctl.config import Config, load
 from labctl.errors import ConfigError, RefusedForSafety
 from labctl.lab.abilities import abilities
 from labctl.lab.laboratory import all_simulated
+from labctl.plan import ByHand, Spring
 from labctl.settings import find, load_settings
 from tests.stations import CONFIG
 
@@ -31,7 +32,7 @@ def refusal(tmp_path: Path, text: str) -> str:
     ("old", "new", "sentence"),
     [
         ('"keithley-2450"', '"keithly-2450"', 'There is no driver "keithly-2450".\n'),
-        ('"keithley-2450"', '"keithly-2450"', 'Did you mean "keithley-2450"? Installed: dynamixel-x, julabo,'),
+        ('"keithley-2450"', '"keithly-2450"', 'Did you mean "keithley-2450"? Installed: alicat-pc, dynamixel-x,'),
         ('driver    = "keithley-2450"', 'driver    = "mark10"', "mark10 is a load cell, not a cycler"),
         ('capacity = "500 N"', "capacity = 500", "500 is a bare number where a force belongs"),
         ('capacity = "500 N"', 'capacity = "500 V"', '"500 V" is a voltage, not a force'),
@@ -79,10 +80,61 @@ def test_a_servo_does_not_turn_a_simulated_press(tmp_path: Path) -> None:
     assert "the simulated rig of this station is a press" in refusal(tmp_path, TEXT + press)
 
 
-def test_two_rigs_at_one_station_are_refused(tmp_path: Path) -> None:
+def test_both_sides_of_a_station_may_be_driven(tmp_path: Path) -> None:
     rig = TEXT[TEXT.index("[station.A1.pressure_rig.negative]") : TEXT.index("[station.A1.thermostat]")]
-    told = refusal(tmp_path, TEXT + "\n" + rig.replace(".negative", ".positive"))
-    assert "two pressure rigs at one station are not built yet" in told
+    config = load(write(tmp_path, TEXT + "\n" + rig.replace(".negative", ".positive")))
+    assert abilities(config, "A1").actuated == ("negative", "positive")
+
+
+WRENCH = """
+[station.A1.hand_tool.positive]
+driver = "torque-wrench"
+address = "sim://"
+lowest = "0.05 N m"
+highest = "1 N m"
+screw = "8 mm"
+self_locking = true
+"""
+GAS = """
+[station.A1.gas_regulator.positive]
+driver = "alicat-pc"
+address = "sim://"
+unit = "bar"
+piston = "50 mm"
+maximum = "6 bar"
+"""
+SPRING = """
+[station.A1.spring.positive]
+stiffness = "50 N/mm"
+preload = "15.7 N"
+travel = "2 mm"
+"""
+
+
+def test_a_side_may_be_pressed_by_hand_or_by_a_spring(tmp_path: Path) -> None:
+    by_hand = abilities(load(write(tmp_path, TEXT + WRENCH)), "A1")
+    assert by_hand.driven == ("negative", "positive")
+    assert by_hand.by_hand == (ByHand("positive", "torque", 0.05, 1.0, 8e-3, self_locking=True),)
+    sprung = abilities(load(write(tmp_path, TEXT + SPRING)), "A1")
+    assert sprung.springs == (Spring("positive", 5e4, 15.7, 2e-3),)
+    assert sprung.driven == ("negative",)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (WRENCH + SPRING, "the positive side is pressed by its hand_tool already, and by one thing at most"),
+        (WRENCH.replace("positive", "negative"), "the negative side is pressed by its pressure_rig already"),
+        (WRENCH.replace("self_locking = true\n", ""), 'torque-wrench lacks "self_locking", which has no default'),
+        (WRENCH.replace("true", "false"), "a wrench holds nothing"),
+        (WRENCH.replace("sim://", "/dev/ttyUSB0"), '"/dev/ttyUSB0" is no address of a hand tool'),
+        (WRENCH.replace("torque-wrench", "mark10"), "mark10 is a load cell, not a hand tool"),
+        (GAS, "the simulated rig of this station is a screw, which no gas presses"),
+        (GAS.replace("sim://", "operator://"), '"operator://" is no address of a gas regulator'),
+    ],
+)
+def test_what_cannot_press_a_side_is_refused_at_its_place(tmp_path: Path, text: str, reason: str) -> None:
+    assert reason in refusal(tmp_path, TEXT + text)
 
 
 SHARED = TEXT[TEXT.index("[station.A4.cycler]") :].replace("A4", "B1")

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, StrictInt, ValidationError
 
@@ -12,8 +13,10 @@ from labctl.errors import Finding, ProtocolError
 from labctl.protocol import check_source
 from labctl.protocol.attached import read_protocol
 from labctl.protocol.explain import explain
+from labctl.protocol.folders import SUFFIX, Folders, called, several
 from labctl.protocol.load import LoadedCell, in_order
 from labctl.protocol.model import Name
+from labctl.protocol.schema import schema_of
 from labctl.protocol.source import KeyPath, Source, read
 from labctl.quantity import shown
 from labctl.table import Model
@@ -29,15 +32,24 @@ class Head(Model):
     """[campaign]: one trial for each combination of what is varied and each replicate, a cell for each trial."""
 
     name: Name | None = None
+    """Under which its runs are recorded; else the name of the file."""
     protocol: str = Field(min_length=1, examples=['"../protocols/doerrer-2021/asymmetric.toml"'])
+    """The name of a protocol, or the path of its file as seen from this one."""
     cells: tuple[str, ...] = Field(min_length=1, examples=['["CD-031", "CD-032"]'])
+    """One for each trial: in the order of the values, the replicates of each together."""
     vary: dict[str, tuple[str | StrictInt, ...]] = Field(default={})
+    """Inputs of the protocol with their values; several make a matrix."""
     inputs: dict[str, str | StrictInt] = Field(default={})
+    """Inputs that are the same in all trials."""
     replicates: StrictInt = Field(1, ge=1, le=MOST_TRIALS)
+    """Trials with the same values."""
     stations: tuple[str, ...] = ()
+    """Stations that take the trials in turn; none: any that is free."""
 
 
 class _File(Model):
+    """A campaign file: which protocol is done to which cells, and what is varied."""
+
     campaign: Head
 
 
@@ -73,15 +85,20 @@ class Campaign:
         return tuple(name for name, _ in self.trials[0].values)
 
 
-def load_campaign(path: Path, shelf: Shelf) -> Campaign:
-    """Read a campaign file and unfold it; raises ProtocolError with every finding."""
+def load_campaign(path: Path, shelf: Shelf, folders: Folders = tuple) -> Campaign:
+    """Read a campaign file and unfold it; raises ProtocolError with every finding.
+
+    Args:
+        folders: in which protocols have names.
+    """
     source = read(path, ProtocolError)
     try:
         head = _File.model_validate(source.data).campaign
     except ValidationError as error:
         raise ProtocolError(in_order(explain(error, _File, source))) from None
-    protocol_path = _protocol_path(head, path, shelf, source)
-    protocol = read_protocol(protocol_path)
+    by_name = _is_name(head.protocol)
+    protocol_path = _named(head, source, folders) if by_name else _protocol_path(head, path, shelf, source)
+    protocol = read_protocol(protocol_path, folders)
     findings = [*_inputs(head, source, protocol), *_cells(head, source, shelf)]
     if findings:
         raise ProtocolError(in_order(findings))
@@ -92,12 +109,36 @@ def load_campaign(path: Path, shelf: Shelf) -> Campaign:
     return Campaign(head.name or path.stem, protocol_path, _name_of(protocol), trials)
 
 
+def campaign_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a campaign file, for editors."""
+    return schema_of(_File)
+
+
+def _is_name(protocol: str) -> bool:
+    """Whether a protocol is named, and not given by its path: as to a command, a name has no suffix."""
+    return Path(protocol).suffix != SUFFIX and not {"", ".", ".."} & set(protocol.split("/"))
+
+
+def _named(head: Head, source: Source, folders: Folders) -> Path:
+    """Return the file of a protocol that is named."""
+    found = called(head.protocol, folders())
+    if len(found) == 1:
+        return found[0].path
+    if found:
+        reason, remedy = several(head.protocol, found), "Name the one that is meant by its way from its folder."
+    else:
+        where = ", ".join(map(str, folders())) or "no folder"
+        reason = f"no protocol is called {shown(head.protocol)} in {where}"
+        remedy = "`labctl protocols` lists those that there are; a path ends in .toml."
+    raise ProtocolError((Finding("file", source.value(("campaign", "protocol")), reason, remedy),))
+
+
 def _protocol_path(head: Head, path: Path, shelf: Shelf, source: Source) -> Path:
     """Return the path of the protocol; a campaign that came by mail must not make labctl read just anything aloud."""
     place = source.value(("campaign", "protocol"))
     protocol = path.parent / head.protocol
     around = (path.absolute().parent.parent, shelf.folder.absolute().parent)
-    if Path(head.protocol).is_absolute() or protocol.suffix != ".toml" or not is_inside(protocol, *around):
+    if Path(head.protocol).is_absolute() or protocol.suffix != SUFFIX or not is_inside(protocol, *around):
         reason = f"{shown(head.protocol)} is no protocol of this laboratory"
         remedy = f"Give the path of a .toml file, as seen from this file, that lies in {' or '.join(map(str, around))}."
         raise ProtocolError((Finding("file", place, reason, remedy),))

@@ -18,6 +18,8 @@ from labctl.cli import (
     alerts,
     answer,
     backup,
+    calibrate,
+    calibrations,
     campaign,
     cells,
     change,
@@ -121,6 +123,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "import": import_command.import_,
     "export": export_command.export,
     "sim": sim.sim,
+    "calibrations": calibrations.calibrations,
     "runs": runs.runs,
     "show": show.show,
     "drivers": drivers.drivers,
@@ -131,6 +134,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
+app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(cells.app, name="cells")
 app.add_typer(site.app, name="site")
 app.add_typer(alerts.app, name="alerts")

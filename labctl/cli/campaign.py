@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labctl.cli.context import console, print_json, settings
+from labctl.cli.named import folders
 from labctl.cli.remote import Consent, Json, Reason, with_lab
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def campaign(
     from labctl.cells.shelf import Shelf
 
     shelf = Shelf.read(settings(context).cells_folder)
-    asked = load_campaign(file, shelf)
+    asked = load_campaign(file, shelf, folders(context))
     cells, found = _recorded(context, db, asked, shelf)
     started = [] if report else _start(context, asked, cells, consent, reason)
     if json:

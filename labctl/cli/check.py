@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from labctl.errors import Finding
     from labctl.plan import Plan, StationAbilities
     from labctl.protocol import LoadedCell
+    from labctl.protocol.folders import Folders
     from labctl.rehearse import Rehearsal
     from labctl.rehearse.estimate import Estimate
 
@@ -68,7 +69,7 @@ def check(
       labctl check --explain not-closing
     """
     from labctl.cli.inputs import assignments
-    from labctl.cli.named import protocol_file
+    from labctl.cli.named import folders, protocol_file
     from labctl.lab.abilities import abilities
     from labctl.protocol import load_cell
 
@@ -86,7 +87,7 @@ def check(
     against = None if config is None or station is None else abilities(config, station)
     values = assignments(set_ or [])
     loaded = None if cell is None else load_cell(cell)
-    checked = [_checked(file, against, loaded, values, estimated=not rehearse) for file in files]
+    checked = [_checked(file, folders(context), against, loaded, values, estimated=not rehearse) for file in files]
     if not json:
         for each in checked:
             findings.tell(each.file, each.found, each.estimate)
@@ -99,6 +100,7 @@ def check(
 
 def _checked(
     file: Path,
+    among: "Folders",
     station: "StationAbilities | None",
     cell: "LoadedCell | None",
     values: dict[str, str],
@@ -107,13 +109,13 @@ def _checked(
 ) -> Checked:
     from labctl.lint import check as check_file
 
-    found = check_file(file, station, cell, values)
+    found = check_file(file, station, cell, values, among)
     if station is None or findings.status(found) == findings.STATUS["error"]:
         return Checked(file, found, None, None)
     from labctl.protocol import bind, load
     from labctl.rehearse.estimate import estimate
 
-    plan = bind(load(file), station, cell, values)
+    plan = bind(load(file, among), station, cell, values)
     return Checked(file, found, plan, estimate(plan, station) if estimated else None)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labctl.cli.context import print_json
-from labctl.cli.named import Named, protocol_file
+from labctl.cli.named import Named, folders, protocol_file
 from labctl.cli.remote import Json
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def diff(
     from labctl.words.difference import differences
     from labctl.words.values import sentence
 
-    one, other = (load(protocol_file(context, file)) for file in (first, second))
+    one, other = (load(protocol_file(context, file), folders(context)) for file in (first, second))
     found = differences(one.file, other.file, (_values(one), _values(other)))
     if json:
         print_json({"first": str(first), "second": str(second), "differences": list(found)})

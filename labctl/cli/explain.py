@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from labctl.cli.named import Cell, Named, protocol_file
+from labctl.cli.named import Cell, Named, folders, protocol_file
 from labctl.cli.remote import Assignments
 
 
@@ -28,7 +28,7 @@ def explain(
     from labctl.words.explain import explain as in_words
 
     loaded = None if cell is None else load_cell(cell)
-    protocol, values = load(protocol_file(context, file)), assignments(set_ or [])
+    protocol, values = load(protocol_file(context, file), folders(context)), assignments(set_ or [])
     if values:
         protocol = fill(protocol.source, values)
     typer.echo(in_words(protocol, bind(protocol, ANY_STATION, loaded), loaded, expand=expand), nl=False)

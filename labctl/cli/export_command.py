@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from labctl.cli.converted import Json, Output, refuse_unknown, tell
-from labctl.cli.named import Cell, Named, protocol_file
+from labctl.cli.named import Cell, Named, folders, protocol_file
 
 
 def export(
@@ -34,4 +34,4 @@ def export(
 
     refuse_unknown("--to", to, list(WRITERS))
     path, loaded = protocol_file(context, file), None if cell is None else load_cell(cell)
-    tell(path, send_out(path, to, loaded, assignments(set_ or [])), output, json=json)
+    tell(path, send_out(path, to, loaded, assignments(set_ or []), folders(context)), output, json=json)

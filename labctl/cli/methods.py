@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labctl.cli.context import settings
-from labctl.cli.named import Cell, protocol_file
+from labctl.cli.named import Cell, folders, protocol_file
 
 if TYPE_CHECKING:
     from labctl.plan import BoundCell
+    from labctl.protocol.folders import Folders
+    from labctl.protocol.provenance import Provenance
     from labctl.record.queries import RunRow
     from labctl.words.methods import Used
 
@@ -33,7 +35,7 @@ def methods(
       labctl methods protocols/ma-2024/lto-0.2C.toml
     """
     if not _is_run(what):
-        paragraph = _of_file(protocol_file(context, Path(what)), cell)
+        paragraph = _of_file(protocol_file(context, Path(what)), folders(context), cell)
     elif cell is not None:
         raise typer.BadParameter("a run knows its cell; --cell is for a protocol")
     else:
@@ -46,12 +48,12 @@ def _is_run(what: str) -> bool:
     return not Path(what).is_file() and re.fullmatch(r"\d+|[0-9a-f-]{8,36}", what) is not None
 
 
-def _of_file(file: Path, cell: Path | None) -> str:
+def _of_file(file: Path, among: "Folders", cell: Path | None) -> str:
     from labctl.protocol import ANY_STATION, bind, load, load_cell
     from labctl.protocol.scale import merge
     from labctl.words.methods import methods as paragraph
 
-    protocol, loaded = load(file), None if cell is None else load_cell(cell)
+    protocol, loaded = load(file, among), None if cell is None else load_cell(cell)
     plan = bind(protocol, ANY_STATION, loaded)
     whole = merge(protocol.file.cell, loaded.file.cell if loaded else None)
     return paragraph(protocol, whole, plan.cell, plan.hash, None)
@@ -59,6 +61,7 @@ def _of_file(file: Path, cell: Path | None) -> str:
 
 def _of_run(which: str, database: Path) -> str:
     from labctl.errors import ProtocolError, StorageError
+    from labctl.lab.provenance import of_run
     from labctl.protocol.load import fill
     from labctl.protocol.scale import bind_cell
     from labctl.protocol.source import parse
@@ -68,11 +71,12 @@ def _of_run(which: str, database: Path) -> str:
     with Queries(database) as queries:
         run = queries.run(which)
         cycles = sum(cycle.complete for cycle in queries.cycles(run.id))
+        came_from = of_run(queries.events(run.id))
     if not run.protocol_text:
         raise StorageError(f"Of run {run.id} no protocol is recorded.", "Write its paragraph from the file.")
     protocol = fill(parse(f"run {run.id}", run.protocol_text, ProtocolError), run.inputs or {})
     bound = _cell_of(run) or bind_cell(protocol.file.cell)
-    return paragraph(protocol, protocol.file.cell, bound, run.protocol_hash or "", _used(run, cycles))
+    return paragraph(protocol, protocol.file.cell, bound, run.protocol_hash or "", _used(run, cycles, came_from))
 
 
 def _cell_of(run: "RunRow") -> "BoundCell | None":
@@ -84,11 +88,18 @@ def _cell_of(run: "RunRow") -> "BoundCell | None":
     return BoundCell(**said) if {"name", "kind"} <= said.keys() else None
 
 
-def _used(run: "RunRow", cycles: int) -> "Used":
+def _used(run: "RunRow", cycles: int, came_from: "Provenance | None") -> "Used":
+    from labctl.calibration.quote import in_words, quoted_load_cell, quoted_torque
     from labctl.words.methods import Instrument, Used
 
     instruments = tuple(
-        Instrument(role, str(one.get("identity", "")), str(one.get("driver", "")), bool(one.get("simulated")))
+        Instrument(
+            role,
+            str(one.get("identity", "")),
+            str(one.get("driver", "")),
+            bool(one.get("simulated")),
+            tuple(in_words(found) for found in (quoted_load_cell(one), quoted_torque(one)) if found is not None),
+        )
         for role, one in (run.instruments or {}).items()
     )
     return Used(
@@ -102,6 +113,7 @@ def _used(run: "RunRow", cycles: int) -> "Used":
         cycles=cycles,
         state=run.state.value,
         reason=run.end_reason or "",
+        commit="" if came_from is None else came_from.of_commit,
     )
 
 

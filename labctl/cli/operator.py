@@ -5,7 +5,7 @@ import sys
 
 from labctl.cli.context import console
 from labctl.errors import RefusedForSafety
-from labctl.plan import Plan, Prompt, Tare
+from labctl.plan import Plan, Prompt, Tare, is_by_hand
 
 
 def operator_for(plan: Plan) -> "TerminalOperator":
@@ -14,7 +14,7 @@ def operator_for(plan: Plan) -> "TerminalOperator":
     Raises:
         RefusedForSafety: the plan asks an operator, and there is nobody: nothing is answered in a person's place.
     """
-    asking = [step for step in plan.steps() if isinstance(step.action, Prompt | Tare)]
+    asking = [step for step in plan.steps() if isinstance(step.action, Prompt | Tare) or is_by_hand(step)]
     if asking and not sys.stdin.isatty():
         raise RefusedForSafety(
             f'Step {asking[0].id} "{asking[0].name}" asks the operator, and standard input is no terminal.',

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from labctl.cli.context import console, print_json, settings
+from labctl.cli.context import console, print_json
 from labctl.cli.remote import Json
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def protocols(context: typer.Context, json: Json = False) -> None:
     from labctl.cli.named import search_path
     from labctl.protocol.folders import entries
 
-    titled = [(entry, entry.title()) for entry in entries(search_path(settings(context)))]
+    titled = [(entry, entry.title()) for entry in entries(search_path(context))]
     found = [(entry, title) for entry, title in titled if title is not None]
     if json:
         print_json({"protocols": [_as_json(entry, title) for entry, title in found]})

@@ -16,7 +16,11 @@ Target = Annotated[str, typer.Argument(help="Station, or the beginning of a run'
 Reason = Annotated[str, typer.Option(help="Why; it is stored with your name.")]
 Assignments = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set an input.")]
 Consent = Annotated[
-    str, typer.Option(help='Who takes it upon themselves, and why, that only software protects the cell: "NAME: WHY".')
+    str,
+    typer.Option(
+        help="Who takes it upon themselves, and why, that only software protects the cell, or that a calibration is"
+        ' missing: "NAME: WHY".'
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 

@@ -42,8 +42,7 @@ def reproduce(
     runs: dict[str, Rehearsal] = {}
     judged: list[Judged] = []
     for each in sets:
-        if not each.cannot:
-            runs[each.id] = _run(each, seed, quick=quick)
+        runs[each.id] = _run(each, seed, quick=quick)
         rows = judge(each, runs)
         judged += rows
         if not json:
@@ -96,13 +95,10 @@ def _tell(each: "Set", rows: "Sequence[Judged]", runs: "Mapping[str, Rehearsal]"
     from labctl.literal import literal
 
     out = console()
-    run = runs.get(each.id)
+    run = runs[each.id]
     out.print(f"{each.id}  protocols/{each.protocol}", style="bold", soft_wrap=True)
-    if run is None:
-        out.print(f"Cannot run: {each.cannot}.", soft_wrap=True)
-    else:
-        how = f"{duration(run.duration)} of lab time, {run.outcome.state.value}. {literal(run.outcome.reason)}"
-        out.print(how, soft_wrap=True)
+    how = f"{duration(run.duration)} of lab time, {run.outcome.state.value}. {literal(run.outcome.reason)}"
+    out.print(how, soft_wrap=True)
     table = make_table("", "", "paper", "within", "run", "", left=2)
     table.columns[-1].justify, table.columns[-1].no_wrap = "left", False
     for one in rows:
@@ -126,6 +122,10 @@ def _scale(judged: "Judged") -> tuple[float, str]:
             return 3600.0, "mAh/g"
         case Dimension.AREAL_CHARGE:
             return 36000.0, "mAh/cm2"
+        case Dimension.AREAL_RESISTANCE:
+            return 1e-4, "Ohm cm2"
+        case Dimension.CONDUCTIVITY:
+            return 0.1, "mS/cm"
         case Dimension.RATIO:
             return 0.01, "%"
     return 1.0, ""
@@ -188,10 +188,9 @@ def _as_json(
             {
                 "id": each.id,
                 "protocol": each.protocol,
-                "cannot": each.cannot,
-                "state": runs[each.id].outcome.state.value if each.id in runs else None,
-                "reason": runs[each.id].outcome.reason if each.id in runs else None,
-                "duration": runs[each.id].duration if each.id in runs else None,
+                "state": runs[each.id].outcome.state.value,
+                "reason": runs[each.id].outcome.reason,
+                "duration": runs[each.id].duration,
                 "rows": [_row_json(one) for one in judged if one.set is each],
             }
             for each in sets

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labctl.cli.context import settings
-from labctl.cli.named import Named, protocol_file
+from labctl.cli.named import Named, folders, protocol_file
 from labctl.cli.remote import Consent
 
 INTERRUPTED = 130
 
 if TYPE_CHECKING:
     from labctl.config import Config
-    from labctl.lab.experiment import Experiment
+    from labctl.engine.run import Outcome
+    from labctl.lab.experiment import Experiment, Running
     from labctl.lab.laboratory import Pace
+    from labctl.protocol.folders import Folders
 
 
 def run(
@@ -56,7 +58,8 @@ def run(
         raise typer.BadParameter("--simulate runs as fast as it can; --speed is for simulators on wires")
     asked = pace("max" if simulate else speed, simulate=simulate, seed=seed)
     named = protocol_file(context, file)
-    experiment = _prepare(config, config_path, named, station, cell, assignments(set_ or []), asked, db, consent)
+    among = folders(context)
+    experiment = _prepare(config, config_path, named, among, station, cell, assignments(set_ or []), asked, db, consent)
     raise typer.Exit(asyncio.run(_conduct(experiment, as_json=json)))
 
 
@@ -64,6 +67,7 @@ def _prepare(
     config: "Config",
     config_path: Path,
     file: Path,
+    among: "Folders",
     station: str | None,
     cell: Path | None,
     values: dict[str, str],
@@ -80,6 +84,7 @@ def _prepare(
     from labctl.lab.experiment import Experiment
     from labctl.lab.laboratory import all_simulated
     from labctl.protocol import bind, load, load_cell
+    from labctl.protocol.provenance import provenance_of
 
     if station is None:
         if len(config.stations) > 1:
@@ -87,27 +92,38 @@ def _prepare(
             raise typer.BadParameter(f"{config.source.name} has several stations ({names}): choose one with --station")
         station = next(iter(config.stations), "")
     able = abilities(config, station)
-    plan = bind(load(file), able, load_cell(cell) if cell else None, values)
+    plan = bind(load(file, among), able, load_cell(cell) if cell else None, values)
     refuse_without_consent(able, consent)
     simulated = pace.in_memory or all_simulated(config, station)
     operator = DeclaredOperator() if simulated else operator_for(plan)
     target = database or config.storage.database
     make_folder(target.parent)
-    return Experiment(config, config_path, station, plan, pace, target.absolute(), operator, consent)
+    origin = provenance_of(file, among())
+    return Experiment(config, config_path, station, plan, pace, target.absolute(), operator, consent, origin)
 
 
 async def _conduct(experiment: "Experiment", *, as_json: bool) -> int:
+    from labctl.cells.shelf import FOLDER, Shelf
+    from labctl.cli.result import tell
+
+    done = await conducted(experiment)
+    if done is None:
+        return INTERRUPTED
+    running, outcome = done
+    tell(running, outcome, Shelf.read(experiment.config_path.parent / FOLDER), as_json=as_json)
+    return status_of(outcome)
+
+
+async def conducted(experiment: "Experiment") -> "tuple[Running, Outcome] | None":
+    """Conduct an experiment, shown at the terminal and stopped by Ctrl-C; None where that came before it began."""
     import asyncio
     import signal
     from contextlib import suppress
 
-    from labctl.cells.shelf import FOLDER, Shelf
     from labctl.cli.context import console
     from labctl.cli.progress import Progress
-    from labctl.cli.result import tell
     from labctl.errors import NotNow
     from labctl.lab.experiment import Running, conduct
-    from labctl.reading import RunState
 
     said = console(to_stderr=True)
     progress = Progress(said)
@@ -132,11 +148,18 @@ async def _conduct(experiment: "Experiment", *, as_json: bool) -> int:
     try:
         outcome = await conduct(experiment, started)
     except asyncio.CancelledError:
-        return INTERRUPTED
+        return None
     finally:
         await progress.close()
-    tell(shown[0], outcome, Shelf.read(experiment.config_path.parent / FOLDER), as_json=as_json)
+    return shown[0], outcome
+
+
+def status_of(outcome: "Outcome") -> int:
+    """Return the exit status of a run, whose error is told."""
+    from labctl.cli.context import console
+    from labctl.reading import RunState
+
     if outcome.error is not None:
-        said.print(f"error: {outcome.error}")
+        console(to_stderr=True).print(f"error: {outcome.error}")
         return outcome.error.exit_code
     return INTERRUPTED if outcome.state is RunState.STOPPED else 0

@@ -11,13 +11,14 @@ class Kind(StrEnum):
 
     PROTOCOL = "protocol"
     CELL = "cell"
+    CAMPAIGN = "campaign"
     CONFIG = "config"
 
 
 def schema(
     kind: Annotated[Kind, typer.Argument(help="Of which file.")] = Kind.PROTOCOL,
 ) -> None:
-    r"""Print the JSON Schema of a protocol, a cell file or config.toml, for completion and help in an editor.
+    r"""Print the JSON Schema of a protocol, a cell or campaign file or config.toml, for completion in an editor.
 
     \b
     Examples:
@@ -26,9 +27,15 @@ def schema(
     """
     import json
 
+    from labctl.campaign.file import campaign_schema
     from labctl.config import config_schema
     from labctl.protocol.model import CellFile
     from labctl.protocol.schema import protocol_schema, schema_of
 
-    makers = {Kind.PROTOCOL: protocol_schema, Kind.CELL: lambda: schema_of(CellFile), Kind.CONFIG: config_schema}
+    makers = {
+        Kind.PROTOCOL: protocol_schema,
+        Kind.CELL: lambda: schema_of(CellFile),
+        Kind.CAMPAIGN: campaign_schema,
+        Kind.CONFIG: config_schema,
+    }
     typer.echo(json.dumps(makers[kind](), ensure_ascii=False, indent=2))

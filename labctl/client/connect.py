@@ -38,7 +38,9 @@ async def connect(
     settings = load_settings(path)
     address = _address(settings, path.parent)
     bus = MqttBus(address)
-    async with over(bus, settings.lab.site, user=_user(address, user), role=address.role or "admin") as lab:
+    folders = settings.protocols.search_path(path.parent)
+    who, role = _user(address, user), address.role or "admin"
+    async with over(bus, settings.lab.site, user=who, role=role, folders=folders) as lab:
         service = asyncio.create_task(bus.serve(), name="bus")
         try:
             await _find_daemon(lab, bus, settings, address, patience)
@@ -49,9 +51,11 @@ async def connect(
 
 
 @asynccontextmanager
-async def over(bus: Bus, site: str, *, user: str | None = None, role: Role = "admin") -> AsyncIterator[Lab]:
+async def over(
+    bus: Bus, site: str, *, user: str | None = None, role: Role = "admin", folders: tuple[Path, ...] = ()
+) -> AsyncIterator[Lab]:
     """Use a bus that somebody else serves; nothing is waited for."""
-    lab = Lab(bus, site, user=user, role=role)
+    lab = Lab(bus, site, user=user, role=role, folders=folders)
     await lab.subscribe()
     try:
         yield lab

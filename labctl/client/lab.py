@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from getpass import getuser
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -53,10 +54,20 @@ class Lab(View):
         bus: that somebody serves.
         user: in whose name commands are given; None is who is logged in.
         role: of that user at the broker; one without users lets everybody do everything.
+        folders: in which protocols are looked for that a protocol runs by name.
     """
 
-    def __init__(self, bus: Bus, site: str, *, user: str | None = None, role: Role = "admin") -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        site: str,
+        *,
+        user: str | None = None,
+        role: Role = "admin",
+        folders: tuple[Path, ...] = (),
+    ) -> None:
         super().__init__(bus, site)
+        self.folders = folders
         self.user = user or getuser()
         self._requests = Requests(bus, site, self.user, role, self._refuse)
 
@@ -90,8 +101,10 @@ class Lab(View):
             consent: who takes it upon themselves, and why, that only software protects the cell; needed where so.
         """
         host, plain = self._only_host() if station is None else self._route(station)
-        action = {"do": "start", **_files(file, cell), "inputs": dict(inputs or {}), "campaign": campaign}
+        origin = await asyncio.to_thread(_origin, file, self.folders)
+        action = {"do": "start", **self._files(file, cell), "inputs": dict(inputs or {}), "campaign": campaign}
         named = {"station": None if station is None else plain, "continue_run": continue_run, "consent": consent}
+        action["origin"] = origin
         return await self._ask(host, {**action, **named}, Started, reason)
 
     async def unqueue(self, run: str, reason: str = "") -> None:
@@ -160,7 +173,7 @@ class Lab(View):
         """Check a protocol against a station; nothing is started."""
         host, plain = self._only_host() if station is None else self._route(station)
         named = {"station": None if station is None else plain, "inputs": dict(inputs or {})}
-        return await self._ask(host, {"do": "check", **_files(file, cell), **named}, Checked)
+        return await self._ask(host, {"do": "check", **self._files(file, cell), **named}, Checked)
 
     async def history(
         self,
@@ -193,6 +206,11 @@ class Lab(View):
         return await self._ask(host, {"do": "runs", "limit": limit}, RunPage)
 
     # -- to whom and how ---------------------------------------------------------------------------------------------
+
+    def _files(self, file: Path, cell: Path | None) -> dict[str, object]:
+        """Return what is sent of a protocol and of a cell's file."""
+        files: dict[str, object] = {"file": str(file), "protocol": _protocol(file, self.folders)}
+        return files if cell is None else {**files, "cell_file": str(cell), "cell": _text(cell)}
 
     async def _command(self, do: str, target: str, reason: str, *, key: str = "target", **more: object) -> None:
         host, plain = self._route(target)
@@ -283,13 +301,7 @@ def _read(answer: type[M], data: dict[str, Any], host: str) -> M:
         ) from None
 
 
-def _files(file: Path, cell: Path | None) -> dict[str, object]:
-    """Return what is sent of a protocol and of a cell's file."""
-    files: dict[str, object] = {"file": str(file), "protocol": _protocol(file)}
-    return files if cell is None else {**files, "cell_file": str(cell), "cell": _text(cell)}
-
-
-def _protocol(path: Path) -> str:
+def _protocol(path: Path, folders: tuple[Path, ...]) -> str:
     """Return the text of a protocol with the files that it names; the daemon says what else is wrong with it."""
     from labctl.protocol.attached import attach  # takes a moment that a command about a station need not wait
     from labctl.protocol.source import parse
@@ -299,7 +311,14 @@ def _protocol(path: Path) -> str:
         source = parse(str(path), text, ProtocolError)
     except ProtocolError:
         return text
-    return attach(source, path.parent).text
+    return attach(source, path.parent, lambda: folders).text
+
+
+def _origin(path: Path, folders: tuple[Path, ...]) -> dict[str, object]:
+    """Return where a protocol came from."""
+    from labctl.protocol.provenance import provenance_of
+
+    return asdict(provenance_of(path, folders))
 
 
 def _text(path: Path) -> str:

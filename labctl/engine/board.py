@@ -1,5 +1,6 @@
 """The board: the last value of everything a station measures, its age, and its extremes since the last row."""
 
+from dataclasses import dataclass
 from math import inf
 
 from labctl.instrument import CellReading
@@ -10,10 +11,24 @@ PRESSURE_QUANTITY: dict[Side, Quantity] = {
     "negative": Quantity.PRESSURE_NEGATIVE,
     "positive": Quantity.PRESSURE_POSITIVE,
 }
-TORQUE = "torque_newton_metre"
-ANGLE = "screw_angle_radian"
+TORQUE_GAUGE: dict[Side, str] = {side: f"{side}_torque_newton_metre" for side in SIDES}
+ANGLE_GAUGE: dict[Side, str] = {side: f"{side}_screw_angle_radian" for side in SIDES}
+GAS_GAUGE: dict[Side, str] = {side: f"{side}_gas_pressure_pascal" for side in SIDES}
+"""Of the gas on a piston; not of the stack, and in no column of a row."""
 BATH = "ambient_temperature_celsius"
 CELL_TEMPERATURE = "surface_temperature_celsius"
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What turns a reading of a load cell into a force by its calibration: (reading - offset) / gain; offset in N."""
+
+    offset: float
+    gain: float
+
+    def force(self, reading: float) -> float:
+        """Return the force, N, of a reading."""
+        return (reading - self.offset) / self.gain
 
 
 class Gauge:
@@ -57,6 +72,8 @@ class Board:
 
     Attributes:
         bore_area: m², of the cell of the present run; None: forces are not pressures.
+        moving: whether the screw of a side said that it moves when it was read last.
+        closed: whether the valves of the gas of a side were held closed then.
     """
 
     def __init__(self) -> None:
@@ -65,6 +82,8 @@ class Board:
         self.cell_time = -inf
         self.cell_max_age = inf
         self.bore_area: float | None = None
+        self.moving: dict[Side, bool] = {}
+        self.closed: dict[Side, bool] = {}
 
     def gauge(self, name: str, max_age: float) -> Gauge:
         """Make a gauge."""
@@ -93,6 +112,10 @@ class Board:
     def force(self, side: Side, now: float) -> float | None:
         """Return the force on a side in N, or None."""
         return self.value(FORCE_GAUGE[side], now)
+
+    def torque(self, side: Side, now: float) -> float | None:
+        """Return the torque at the screw of a side in N·m, or None."""
+        return self.value(TORQUE_GAUGE[side], now)
 
     def pressure(self, side: Side, now: float) -> float | None:
         """Return the pressure of a side in Pa, or None without a fresh force or a bore."""

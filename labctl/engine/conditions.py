@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from labctl.engine.board import FORCE_GAUGE, TORQUE, Board
+from labctl.engine.board import FORCE_GAUGE, TORQUE_GAUGE, Board
 from labctl.engine.cycles import CycleBook
 from labctl.engine.ledger import Ledger
 from labctl.plan import (
@@ -13,6 +13,7 @@ from labctl.plan import (
     Answered,
     Any,
     Compare,
+    CompareRate,
     Condition,
     ConstantCurrent,
     Not,
@@ -84,9 +85,14 @@ class View:
             Quantity.PRESSURE_NEGATIVE: lambda now: board.pressure("negative", now),
             Quantity.PRESSURE_POSITIVE: lambda now: board.pressure("positive", now),
             Quantity.FORCE: lambda now: board.force("negative", now),
-            Quantity.TORQUE: lambda now: board.value(TORQUE, now),
+            Quantity.TORQUE: self._torque,
         }
         return table[quantity]
+
+    def _torque(self, now: float) -> float | None:
+        """Return N·m at the screw of the negative side, or of the positive one where that alone has a rig."""
+        side: Side = "negative" if TORQUE_GAUGE["negative"] in self._board.gauges else "positive"
+        return self._board.torque(side, now)
 
     def slope(self, quantity: Quantity, over: float) -> Value:
         """Return the function that gives the derivative of a quantity over the last `over` seconds."""
@@ -206,6 +212,8 @@ def _truth(condition: Condition, step: Step, view: View) -> Callable[[float], Tr
                 return None if got is None else compare(abs(got) if magnitude else got, threshold)
 
             return true
+        case CompareRate():
+            raise AssertionError("a rate by measured capacity is settled before its step is looked at")
         case OfCycles(operator=op):
             of_ratio = COMPARE[op]
             return lambda now: view.book.met(condition, of_ratio)

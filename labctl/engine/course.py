@@ -110,7 +110,7 @@ class Course:
         if limits != self._armed:
             await self._station.instruments.cycler.off()
             await self._arm()
-            self._verbs.limit(limits.torque)
+            self._verbs.limit(limits)
 
     def _decide(self, branch: Branch) -> bool:
         here = self._progress.step or next(self._in_force.plan.steps())

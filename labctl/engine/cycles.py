@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from labctl.engine.ledger import Counts
 from labctl.plan import (
+    Action,
     All,
     Any,
     Branch,
@@ -13,11 +14,13 @@ from labctl.plan import (
     CycleQuantity,
     ForEach,
     Loop,
+    MeasuredCurrent,
     Node,
     Not,
     OfCycles,
     Plan,
     Step,
+    rates_of,
     steps_of,
 )
 
@@ -61,13 +64,13 @@ NO_CYCLES = Cycles()
 
 
 class CycleBook:
-    """Keeps the references that conditions name, and as many of the last cycles of each tag as one looks back on."""
+    """Keeps the cycles that conditions and rates name, and as many of the last of each tag as one looks back on."""
 
     def __init__(self, plan: Plan) -> None:
         asked = tuple(asked_of(plan.body))
         self.cycles = Cycles()
-        self.needed = bool(asked)
-        self._references = frozenset(each.ref for each in asked)
+        self.references = references_of(plan)
+        self.needed = bool(asked or self.references)
         self._depth = max((each.cycles for each in asked), default=0)
 
     @property
@@ -78,7 +81,7 @@ class CycleBook:
     def begin(self, loop: Loop, number: int, counts: Counts) -> None:
         """A pass of a loop that counts begins."""
         first, tag = loop.discharges_first, loop.tag
-        began = Cycle(number, tag, first, _discharge(loop), counts.charge_in, counts.charge_out)
+        began = Cycle(number, tag, first, self._discharge(loop), counts.charge_in, counts.charge_out)
         self.cycles = replace(self.cycles, open=began)
 
     def complete(self, counts: Counts) -> None:
@@ -98,8 +101,24 @@ class CycleBook:
     def _kept(self, cycles: Sequence[Cycle]) -> Iterator[Cycle]:
         for at, cycle in enumerate(cycles):
             later = sum(each.tag == cycle.tag for each in cycles[at + 1 :])
-            if cycle.number in self._references or later < self._depth:
+            if cycle.number in self.references or later < self._depth:
                 yield cycle
+
+    def capacity(self, cycle: int) -> float | None:
+        """Return C that a complete cycle which the plan names has discharged; None where it is not complete."""
+        return next((each.charge_out for each in self.cycles.complete if each.number == cycle), None)
+
+    def _discharge(self, loop: Loop) -> float:
+        """Return A of the largest current with which a pass discharges, as far as it is known when the pass begins."""
+        return max((self._discharging(step.action) for step in steps_of(loop.body)), default=0.0)
+
+    def _discharging(self, action: Action) -> float:
+        match action:
+            case ConstantCurrent(current=current):
+                return max(0.0, -current)
+            case MeasuredCurrent(rate=rate):
+                return max(0.0, -rate.factor * (self.capacity(rate.cycle) or 0.0) / 3600.0)
+        return 0.0
 
     def met(self, asked: OfCycles, compare: Callable[[float, float], bool]) -> bool:
         """Whether the last cycles meet a condition; false while there are too few of them."""
@@ -153,6 +172,12 @@ def holds_cycles(nodes: Sequence[Node]) -> bool:
     return False
 
 
+def references_of(plan: Plan) -> frozenset[int]:
+    """Return the numbers of the cycles whose capacity a plan asks for."""
+    compared = {each.ref for each in asked_of(plan.body) if each.ref is not None}
+    return frozenset(compared | {rate.cycle for step in plan.steps() for rate in rates_of(step)})
+
+
 def asked_of(nodes: Sequence[Node]) -> Iterator[OfCycles]:
     """Yield every condition on cycles in these nodes."""
     for node in nodes:
@@ -187,8 +212,3 @@ def _comparable(cycle: Cycle, reference: Cycle) -> bool:
     """Whether a cycle comes after its reference and discharges with the same current."""
     later = cycle.number > reference.number and reference.charge_out > 0.0
     return later and abs(cycle.current - reference.current) <= SAME * reference.current
-
-
-def _discharge(loop: Loop) -> float:
-    actions = (step.action for step in steps_of(loop.body))
-    return max((-a.current for a in actions if isinstance(a, ConstantCurrent) and a.current < 0.0), default=0.0)

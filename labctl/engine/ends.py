@@ -51,7 +51,10 @@ class StepEnds:
         self._elapsed = view.value(Quantity.TIME)
         self._polls_left = POLLS_AT_THE_LIMIT
         self._action = step.action
+        self._timeout = step.timeout
         self._steering = steering
+        self.waits = False
+        """Whether nothing but a fault or the time-out ends the step: a person was asked for what it is about."""
 
     def already(self, voltage: float | None) -> End | None:
         """Return the end that a cell at this voltage (V) has met before any current flows.
@@ -87,6 +90,9 @@ class StepEnds:
         met: End | None = None
         for end, each in self._ends:
             if end.cv_only and not holding_voltage:
+                continue
+            if self.waits and end.then is not Then.FAULT and end is not self._timeout:
+                each.truth(now)
                 continue
             if (each.truth(now) or (end is cut_off and holding_voltage)) and met is None:
                 met = end

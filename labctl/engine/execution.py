@@ -3,15 +3,19 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
+from labctl.engine.capacity import settle
 from labctl.engine.conditions import View
-from labctl.engine.ends import DONE, StepEnds, skipped
+from labctl.engine.ends import DONE, OVER, StepEnds, skipped
 from labctl.engine.forecast import Forecast
 from labctl.engine.guard import Guard
+from labctl.engine.hands import Applied
 from labctl.engine.ledger import NOTHING, Carried, Ledger
 from labctl.engine.outage import RESTS
 from labctl.engine.position import PAUSE
 from labctl.engine.progress import Progress
+from labctl.engine.spectrum import Spectrum, is_biased_by_rest
 from labctl.engine.station import Station
 from labctl.engine.steering import SetPoint, Steering, is_steered, refers_to_rest, steering
 from labctl.engine.telling import Teller
@@ -20,7 +24,8 @@ from labctl.engine.whereabouts import Whereabouts
 from labctl.engine.words import Words
 from labctl.errors import InstrumentError, RefusedForSafety, StepFailed
 from labctl.instrument import CellReading
-from labctl.plan import End, Limits, Prompt, Step, Sweep
+from labctl.plan import End, Impedance, Limits, Prompt, Step, Sweep, is_by_hand
+from labctl.quantity import parse
 from labctl.reading import Severity
 
 
@@ -57,6 +62,7 @@ class Execution:
         self._whereabouts = whereabouts
         self._ends: StepEnds | None = None
         self._steering: Steering | None = None
+        self._spectrum: Spectrum | None = None
         self._met: End | None = None
         self._asking: asyncio.Task[None] | None = None
         self._answer: str | None = None
@@ -69,21 +75,32 @@ class Execution:
             group: in which the operator is asked, where the step has a question.
             carried: what another process had counted of it.
         """
+        step = self._settled(step, limits)
         end: End | None = None
         try:
             while end is None:
                 if self._words.paused:
+                    self._withdraw(step)
                     carried = await self.pause(step, carried)
                 end = await self._execute(step, limits, carried, group)
         finally:
             if self._asking is not None:
                 self._asking.cancel()
             self._asking = self._answer = None
+            self._verbs.hands.begin()
         await self._verbs.conclude(step)
         self._count()
         self._learn(step)
         self._teller.step_closed(end.text, end)
         return end
+
+    def _settled(self, step: Step, limits: Limits) -> Step:
+        """Return a step in amperes, and tell by which capacities; after an outage they are those of the position."""
+        settled = settle(step, self._view.book, limits.current)
+        if settled.one_c:
+            capacities = {str(cycle): one_c for cycle, one_c in settled.one_c.items()}
+            self._teller.event("step.rate", settled.sentence, step_id=step.id, capacity_ah=capacities)
+        return settled.step
 
     def look(self, now: float, reading: CellReading) -> bool:
         """Look at a poll whether the step meets an end; where it does, its last row is about to be written."""
@@ -92,7 +109,7 @@ class Execution:
         self._met = self._ends.first_met(now, reading)
         if self._met is None:
             self._whereabouts.look(now, reading)
-            if self._steering is not None:
+            if self._acts_at_polls:
                 self._words.heard.set(None)
             return False
         self._ends = None
@@ -149,7 +166,9 @@ class Execution:
         self._ledger.start_step(now, carried)
         self._ledger.add(reading, now)
         progress.step, progress.step_count = step, progress.step_count + 1
-        self._guard.follow(limits, near_rest=isinstance(step.action, Sweep) or refers_to_rest(step.action))
+        near_rest = isinstance(step.action, Sweep | Impedance) or refers_to_rest(step.action)
+        handled = self._verbs.question(step) is not None or is_by_hand(step)
+        self._guard.follow(limits, near_rest=near_rest, handled=handled)
         self._teller.follow(step.record)
         self._teller.step_opened(step.name)
 
@@ -157,13 +176,14 @@ class Execution:
 
     async def _execute(self, step: Step, limits: Limits, carried: Carried, group: asyncio.TaskGroup) -> End | None:
         """Execute a step, or what is left of it, to its end; None where a pause interrupts it."""
-        at_rest = refers_to_rest(step.action) and carried.rested is None
+        at_rest = is_biased_by_rest(step.action) or (refers_to_rest(step.action) and carried.rested is None)
         cell = await self._verbs.cell_before(step, at_rest=at_rest)
         if self._words.paused:
             return None
         rested = cell.voltage if cell is not None and (at_rest or abs(cell.current) < RESTS) else None
         carried = carried if carried.rested is not None else replace(carried, rested=rested)
         self._steering, point = _steering(step, carried, cell)
+        self._spectrum = self._spectrum_of(step, cell)
         ends = StepEnds(step, self._view, self._steering)
         met = None if cell is None else ends.already(cell.voltage)
         await self._begin(step, limits, carried, rested, point, drive=met is None)
@@ -172,9 +192,22 @@ class Execution:
         question = self._verbs.question(step)
         if question is not None and self._asking is None:
             self._asking = self._clock.spawn(group, self._ask(question, step), "question")
-        if question is None and self._steering is None and not step.ends and step.timeout is None:
+        if is_by_hand(step):
+            ends.waits = True
+            self._asking = self._clock.spawn(group, self._by_hand(step, ends), "hands")
+        if question is None and not self._acts_at_polls and not step.ends and step.timeout is None:
             return DONE
         return await self._wait(step, ends)
+
+    @property
+    def _acts_at_polls(self) -> bool:
+        """Whether the host has more to do in a step than to wait for its ends."""
+        return self._steering is not None or self._spectrum is not None
+
+    def _spectrum_of(self, step: Step, cell: CellReading | None) -> Spectrum | None:
+        if not isinstance(step.action, Impedance):
+            return None
+        return Spectrum(step.action, self._station.instruments.cycler, cell, self._teller, self._progress)
 
     async def _begin(
         self,
@@ -199,6 +232,8 @@ class Execution:
         self._verbs.go_on()
         if drive:
             await self._verbs.command(step, point)
+            if self._spectrum is not None:
+                await self._spectrum.begin()
         await self.open_step(step, limits, carried)
         cell = self._station.board.cell
         assert cell is not None
@@ -222,6 +257,8 @@ class Execution:
                 beyond = await self._steer(ends)
                 if beyond is not None:
                     return beyond
+                if self._spectrum is not None and await self._spectrum.collect():
+                    return OVER
                 await self._words.heard.wait()
         finally:
             self._ends = None
@@ -270,9 +307,29 @@ class Execution:
         self._answer = await self._verbs.ask(question, step)
         self._words.heard.set(None)
 
+    async def _by_hand(self, step: Step, ends: StepEnds) -> None:
+        """Have a person do it; when they have said what every tool showed, the step ends as it says."""
+
+        def told(done: Applied) -> None:
+            data: dict[str, Any] = {"side": done.side, "scale": done.shows, "asked": done.asked, "shown": done.shown}
+            self._teller.event("hand.applied", done.sentence, step_count=self._progress.step_count, **data)
+
+        def all_asked() -> None:
+            ends.waits = False
+
+        await self._verbs.hands.work(step, told, all_asked)
+
+    def _withdraw(self, step: Step) -> None:
+        """Ask nobody to move anything while the run is paused; whoever has not answered is asked again after it."""
+        if is_by_hand(step) and self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
+
     async def _answered(self, step: Step, answer: str) -> End:
-        count = self._progress.step_count
-        self._teller.event("operator.answered", answer, step_count=count, answer=answer)
+        data: dict[str, Any] = {"step_count": self._progress.step_count, "answer": answer}
+        if isinstance(step.action, Prompt) and step.action.quantity is not None:
+            data["value"] = float(parse(answer, step.action.quantity))
+        self._teller.event("operator.answered", answer, **data)
         self._view.answer = answer
         await self._verbs.answered(step, answer)
         return DONE

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+from labctl.impedance import duration
 from labctl.plan import (
     All,
     Any,
@@ -12,7 +13,9 @@ from labctl.plan import (
     ConstantPower,
     ConstantResistance,
     ForEach,
+    Impedance,
     Loop,
+    MeasuredCurrent,
     Node,
     Plan,
     Pressure,
@@ -23,6 +26,7 @@ from labctl.plan import (
     Sweep,
     Temperature,
     Then,
+    direction,
 )
 
 FIRST_SETTLING = 1800.0
@@ -95,9 +99,9 @@ class Forecast:
 def _first_guess(step: Step, plan: Plan) -> float:
     times = [seconds for end in step.ends if end.then is not Then.FAULT for seconds in _seconds(end.condition)]
     match step.action:
-        case ConstantCurrent(current=current) if current:
+        case ConstantCurrent() | MeasuredCurrent() if direction(step.action):
             cv_part = sum(times) if step.action.cv else 0.0
-            return min([_charge(plan) / abs(current) + cv_part, *([] if step.action.cv else times)])
+            return min([_charge(plan) / _amperes(step.action, plan) + cv_part, *([] if step.action.cv else times)])
         case ConstantPower(power=power, voltage=voltage):
             return min([_charge(plan) * voltage / abs(power), *times])
         case ConstantResistance(resistance=resistance, voltage=voltage):
@@ -105,6 +109,8 @@ def _first_guess(step: Step, plan: Plan) -> float:
         case Sweep(corners=corners, rate=rate):
             known = [corner for corner in corners if corner is not None]
             return min([sum(abs(b - a) for a, b in pairwise(known)) / rate, *times])
+        case Impedance(frequencies=frequencies):
+            return min([duration(frequencies), *times])
         case Profile(times=rows):
             return min([rows[-1], *times])
         case Pressure(targets=targets, ramp=ramp):
@@ -113,6 +119,13 @@ def _first_guess(step: Step, plan: Plan) -> float:
         case Temperature():
             return FIRST_SETTLING + max(times, default=0.0)
     return min(times, default=0.0)
+
+
+def _amperes(action: ConstantCurrent | MeasuredCurrent, plan: Plan) -> float:
+    """Return A, as a magnitude; that of a measured capacity by the nominal one, within the limits."""
+    if isinstance(action, ConstantCurrent):
+        return abs(action.current)
+    return min(abs(action.rate.factor) * (plan.cell.one_c or plan.limits.current), plan.limits.current)
 
 
 def _charge(plan: Plan) -> float:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from math import inf
 
-from labctl.engine.board import PRESSURE_QUANTITY, TORQUE, Board
+from labctl.engine.board import PRESSURE_QUANTITY, Board
 from labctl.engine.ledger import Ledger
+from labctl.engine.rigwatch import Rigwatch
 from labctl.engine.symptoms import Symptoms, flows
 from labctl.engine.trips import Excess, Trip, Warned, passed
 from labctl.instrument import Limiting
@@ -36,6 +37,7 @@ class Guard:
         limits: already the intersection of station, cell and protocol.
         needed: gauges that it cannot be without; one that falls silent trips.
         theoretical: C that the active material can hold; None: not known.
+        rig: watches what moves; None: nobody watches it, between runs, when a person may have it in hand.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Guard:
         needed: tuple[str, ...],
         now: float,
         theoretical: float | None = None,
+        rig: Rigwatch | None = None,
     ) -> None:
         self.trip: Trip | None = None
         self.warning: Warned | None = None
@@ -60,6 +63,7 @@ class Guard:
         self._passed: dict[str, dict[Kind, tuple[int, float]]] = {}
         """instrument -> what it showed to be wrong -> in how many measurements in a row, and since when."""
         self._symptoms = Symptoms(board, ledger, theoretical)
+        self._rig = rig
         self._looks: dict[str, Callable[[float], Iterator[Excess]]] = {
             "cycler": self._look_at_cell,
             "thermostat": self._look_at_temperature,
@@ -67,15 +71,19 @@ class Guard:
         for side in SIDES:
             self._looks[f"load_cell.{side}"] = partial(self._look_at_pressure, side)
             self._looks[f"pressure_rig.{side}"] = partial(self._look_at_torque, side)
+            self._looks[f"gas_regulator.{side}"] = _nothing_to_see
 
-    def follow(self, limits: Limits, *, near_rest: bool = False) -> None:
+    def follow(self, limits: Limits, *, near_rest: bool = False, handled: bool = False) -> None:
         """Watch over a step that begins, within the limits of the run or narrower ones.
 
         Args:
             near_rest: whether it holds a voltage that begins near that of the resting cell, so that little may flow.
+            handled: whether a person is asked to do something, and may have the rig in hand.
         """
         self._limits = limits
         self._symptoms.begin(near_rest=near_rest)
+        if self._rig is not None:
+            self._rig.follow(handled=handled)
 
     def jumped(self) -> None:
         """Know that the host has moved a current: what is measured now is not compared with what was."""
@@ -86,6 +94,8 @@ class Guard:
         self.warning = None
         self._passed.clear()
         self._symptoms.begin()
+        if self._rig is not None:
+            self._rig.begin()
 
     def check(self, measured: str | None, now: float) -> Trip | None:
         """Check what an instrument has just measured (None: it failed to), and that none is silent.
@@ -181,14 +191,18 @@ class Guard:
             quantity = PRESSURE_QUANTITY[side]
             yield from self._outside(quantity, pressure, bound, limits.margins.pressure, "MPa", 1e6)
             yield from self._symptoms.of_pressure(quantity, pressure, limits, now)
+        if self._rig is not None:
+            yield from self._rig.of_force(side, limits, now)
 
     def _look_at_torque(self, side: Side, now: float) -> Iterator[Excess]:
-        torque, limits = self._board.value(TORQUE, now), self._limits
+        torque, limits = self._board.torque(side, now), self._limits
         if torque is None:
             return
         if limits.torque is not None and abs(torque) > limits.torque:
             yield self._beyond("torque", "torque", torque, limits.torque, "N·m", 1.0)
         yield from self._symptoms.of_torque(side, torque, limits, now)
+        if self._rig is not None:
+            yield from self._rig.of_screw(side, limits, now)
 
     def _beyond(self, quantity: str, name: str, value: float, most: float, unit: str, scale: float) -> Excess:
         return Excess(quantity, passed(name, value, "beyond", most, unit, scale), lasting=self._limits.debounce)
@@ -231,3 +245,8 @@ class Guard:
         elif driven_down or kind in self._inside:
             return "below", bound.low
         return None
+
+
+def _nothing_to_see(_now: float) -> Iterator[Excess]:
+    """Of a gas: its load cell says what it does; only its silence is heard."""
+    return iter(())

@@ -1,5 +1,6 @@
 """The operator: whoever answers a prompt, at a terminal or as declared for a simulation."""
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from labctl.errors import RefusedForSafety
@@ -11,6 +12,13 @@ class Operator(Protocol):
 
     async def ask(self, prompt: Prompt, output_state: str) -> str:
         """Return an answer that the prompt allows; `output_state` tells a person what the cell is doing meanwhile."""
+
+
+class Person(Protocol):
+    """The end of a wire at which a person sits."""
+
+    def seat(self, ask: Callable[[str], Awaitable[str]] | None) -> None:
+        """Ask this person, with a sentence, from now on; None: nobody is there."""
 
 
 class DeclaredOperator:

@@ -153,11 +153,13 @@ class Surroundings:
     """What the host keeps around the cell: °C of the thermostat; sides, pressures (Pa) and ramps (Pa/s) in control.
 
     `base` is what the plan had asked of each side (Pa) when the present step began: its changes are relative to that.
+    `bands` is within how many Pa each side in control is held.
     """
 
     celsius: float | None = None
     pressures: tuple[tuple[Side, float, float], ...] = ()
     base: tuple[tuple[Side, float], ...] = ()
+    bands: tuple[tuple[Side, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

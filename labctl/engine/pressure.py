@@ -1,44 +1,55 @@
-"""Pressure control: brings the force on an actuated side to its set point along a ramp, and keeps it there.
+"""Pressure control of one side: approaches its set point along a ramp, and corrects seldom while it is held there.
 
-It also tightens a screw until that needs a torque, without looking at the force.
-The screw is self-locking, so between corrections nothing has to hold. How far it must turn for a newton is learnt from
-its own moves; a side whose force does not answer is left to the step's time-out and to the guard, never forced.
+It also turns a screw steadily, with a torque at most, without looking at the force.
+The screw is self-locking, so between corrections nothing has to hold. Every move is followed by a measurement, and is
+so small that by all that is known the force cannot pass its goal; a side whose force does not answer is left alone.
 """
 
-from dataclasses import dataclass
+import math
 from math import inf
+from typing import NamedTuple
 
 from labctl.clock import LabClock
-from labctl.engine.board import ANGLE, FORCE_GAUGE, Board
+from labctl.engine.approach import FIRST_NEWTONS, Approach
+from labctl.engine.board import ANGLE_GAUGE, FORCE_GAUGE, Board
+from labctl.engine.correction import Correction
+from labctl.engine.holding import HOPELESS, Hold
+from labctl.engine.station import Station, Tell
+from labctl.engine.train import Train
 from labctl.errors import RefusedForSafety
 from labctl.instrument import PressureRig
-from labctl.plan import Pressure, Side
+from labctl.plan import Pressure, Side, Torque
+from labctl.reading import Severity
 
-DEAD_BAND = 0.005
-"""Of the set point: closer than this nothing is corrected; a correction costs wear and stirs friction."""
-FIRST_STIFFNESS = 2000.0
-"""N/rad assumed until moves in contact have taught better: 1e7 N/m on 1.25 mm of lead, as stiff as a frame gets, so the
-first moves are too small rather than too large."""
-STIFFNESS_RANGE = (20.0, 20_000.0)
+BAND = 0.02
+"""Of the set point, within which a force is held where its step does not say how stable it wants it."""
 SPEED = 0.5
 """rad/s, of the screw: 0.1 mm/s on 1.25 mm of lead, slow enough for a hand to be withdrawn."""
-TIGHTENING = 0.2
-"""rad/s at which a screw is tightened towards a torque, which the drive itself does not exceed."""
-LEARNING_MOVE = 0.002
-"""rad: smaller moves teach more noise than stiffness."""
-CONTACT = 0.02
-"""Of the set point: below this force the screw is still on its way to the stack, and its moves teach nothing."""
-LEAD = 2
-"""Ramp steps that the aim may be ahead of the force: a stack met late must not meet a large step."""
+AHEAD = 1.5
+"""Polls that a screw on its way to a torque is sent ahead: it still moves when it is asked what torque it needs."""
+TEST = 0.5
+"""Of the band by which a test move goes past the middle."""
+UNANSWERED = "pressure.unanswered"
+"""The event that tells of a screw that was turned without an answer."""
 
 
-@dataclass(slots=True)
-class _Aim:
-    """Where one side is going: newton now and at the end, newton per second on the way."""
+def controls_of(station: Station, tell: Tell) -> dict[Side, "PressureControl"]:
+    """Return a control for each side of a station that a screw drives; of two each knows the other."""
+    controls = {
+        side: PressureControl(side, rig, station.board, station.clock, tell)
+        for side, rig in station.instruments.rigs.items()
+    }
+    if len(controls) > 1:
+        controls["negative"].beside, controls["positive"].beside = controls["positive"], controls["negative"]
+    return controls
 
-    force: float
+
+class _Asked(NamedTuple):
+    """What the plan asks of a side: N, N/s on the way, N by which it may differ when it is held."""
+
     target: float
     ramp: float
+    band: float
 
 
 class PressureControl:
@@ -46,79 +57,165 @@ class PressureControl:
 
     Attributes:
         held: whether the screw is to stay where it is, whatever the aim: the run is paused.
+        beside: the control of the other side, where that is driven, too. Of two the negative side leads.
 
     Args:
-        torque: N·m, limit set in the drive before anything moves.
+        tell: takes what a person must know: kind, sentence, severity.
     """
 
-    def __init__(self, side: Side, rig: PressureRig, board: Board, clock: LabClock, torque: float) -> None:
-        self.side = side
+    def __init__(self, side: Side, rig: PressureRig, board: Board, clock: LabClock, tell: Tell) -> None:
+        self.side: Side = side
         self.held = False
+        self.beside: PressureControl | None = None
         self._rig = rig
         self._board = board
         self._clock = clock
-        self._torque = torque
-        self._aim: _Aim | None = None
-        self._tightens = False
+        self._torque = rig.torque_range.high
+        self._most = inf
+        self._tell = tell
+        self._train = Train(rig.angle_resolution)
+        self._asked: _Asked | None = None
+        self._approach: Approach | None = None
+        self._hold: Hold | None = None
+        self._correction: Correction | None = None
+        self._test = False
+        self._turns = 0.0
+        """rad/s at which the screw is turned whatever the force; negative loosens it."""
         self._engaged = False
-        self._stiffness = FIRST_STIFFNESS
-        self._before: tuple[float, float] | None = None
         self._acted_on = -inf
         """Lab time of the force that was last acted on: each measurement is worth one turn."""
 
-    async def go(self, action: Pressure, pressure: float) -> None:
+    # -- what the verbs ask ------------------------------------------------------------------------------------------
+
+    async def go(self, action: Pressure, pressure: float, band: float | None = None) -> None:
         """Begin to bring the side to `pressure` in Pa; the force now is where the ramp begins.
+
+        Args:
+            band: Pa within which it is held then; None: BAND.
 
         Raises:
             RefusedForSafety: the force now is not known.
         """
-        aim = self._aim_at(pressure, action.ramp)
+        asked, force = self._in_newton(pressure, action.ramp, band)
         await self._engage()
-        self._aim = aim
+        self._head_for(asked, force)
 
-    async def tighten(self, torque: float) -> None:
-        """Begin to tighten the screw with at most `torque` in N·m, whatever the force; `lock` ends it."""
-        self._aim = None
-        await self._rig.engage(torque, SPEED)
-        self._engaged = self._tightens = True
+    async def turn(self, action: Torque) -> None:
+        """Begin to turn the screw steadily with at most a torque, whatever the force; `lock` ends it."""
+        self._forget()
+        await self._rig.engage(abs(action.torque), action.speed)
+        self._engaged, self._turns = True, math.copysign(action.speed, action.torque)
 
     @property
     def aim(self) -> tuple[Side, float, float] | None:
         """Side, pressure (Pa) and ramp (Pa/s) that are in control; None: none is."""
-        aim, area = self._aim, self._board.bore_area
-        return None if aim is None or area is None else (self.side, aim.target / area, aim.ramp / area)
+        asked, area = self._asked, self._board.bore_area
+        return None if asked is None or area is None else (self.side, asked.target / area, asked.ramp / area)
 
-    def head_for(self, pressure: float, ramp: float) -> None:
+    @property
+    def band(self) -> float | None:
+        """Pa within which the side is held; None: it is not."""
+        asked, area = self._asked, self._board.bore_area
+        return None if asked is None or area is None else asked.band / area
+
+    def head_for(self, pressure: float, ramp: float, band: float | None = None) -> None:
         """Bring the side to a pressure (Pa) at a ramp (Pa/s) from the next correction on.
 
         Raises:
             RefusedForSafety: the force now is not known.
         """
-        self._aim = self._aim_at(pressure, ramp)
+        self._head_for(*self._in_newton(pressure, ramp, band))
 
-    def _aim_at(self, pressure: float, ramp: float) -> _Aim:
-        force, area = self._board.force(self.side, self._clock.now()), self._board.bore_area
+    def _in_newton(self, pressure: float, ramp: float, band: float | None) -> tuple[_Asked, float]:
+        """Return what is asked for, and the force now."""
+        force, area = self._force, self._board.bore_area
         assert area is not None
         if force is None:
             raise RefusedForSafety(f"The force on the {self.side} side is not known now, so its screw is not turned.")
-        return _Aim(force, pressure * area, ramp * area)
+        within = BAND * abs(pressure) if band is None else band
+        return _Asked(pressure * area, ramp * area, within * area), force
+
+    @property
+    def _force(self) -> float | None:
+        return self._board.force(self.side, self._clock.now())
+
+    def _head_for(self, asked: _Asked, force: float, *, lets_go: bool = False) -> None:
+        self._forget()
+        self._asked = asked
+        self._approach = Approach(asked.target, asked.ramp, asked.band, force, lets_go=lets_go)
+
+    def _forget(self) -> None:
+        self._asked = self._approach = self._hold = self._correction = None
+        self._turns, self._test = 0.0, False
 
     async def lock(self) -> None:
         """Stop controlling; the screw stays where it is, and breathing shows as pressure."""
-        self._aim, self._tightens = None, False
+        self._forget()
         await self._rig.freeze()
         self._engaged = False
 
-    def frozen(self) -> None:
-        """Know that the rig was frozen by another hand: the next turn engages it anew and learns from there."""
-        self._engaged = self._tightens = False
-        self._before = None
+    async def release(self) -> None:
+        """Switch the drive off where the mechanism holds the force by itself; else loosen it along the ramp first."""
+        asked, force = self._asked, self._force
+        if self._rig.FEATURES.self_locking or asked is None:
+            await self.lock()
+        else:
+            began = asked.target if force is None else force
+            self._head_for(asked._replace(target=0.0), began, lets_go=True)
 
-    def limit(self, torque: float) -> None:
-        """Take another limit of torque in N·m; the drive has it before the next turn."""
+    def frozen(self) -> None:
+        """Know that the rig was frozen by another hand: the next turn engages it anew, from where the force is then."""
+        self._engaged, self._turns = False, 0.0
+        self._train.forget()
+        asked, force = self._asked, self._force
+        if asked is not None:
+            lets_go = self._approach is not None and self._approach.lets_go
+            self._head_for(asked, asked.target if force is None else force, lets_go=lets_go)
+
+    def limit(self, torque: float | None, pressure: float | None) -> None:
+        """Take other limits: of torque in N·m, which the drive has before the next turn, and of pressure in Pa.
+
+        Without them the torque is at most what the rig can do, and the pressure what its torque makes of it.
+        """
+        area = self._board.bore_area
+        self._most = inf if pressure is None or area is None else pressure * area
+        torque = torque or self._rig.torque_range.high
         if torque != self._torque:
             self._torque = torque
             self._engaged = False
+
+    # -- what others may know ----------------------------------------------------------------------------------------
+
+    @property
+    def stiffness(self) -> float:
+        """N that a radian of this screw is worth, by what has been learnt."""
+        return self._train.stiffness
+
+    @property
+    def learnt(self) -> bool:
+        """Whether that was learnt, and is not the stiffest that a train can be."""
+        return self._train.learnt
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the screw is left alone, because it was turned in vain."""
+        return self._asked is not None and self._hold is None and self._approach is None
+
+    @property
+    def moving(self) -> bool:
+        """Whether the screw is on its way: in an approach, in a correction, or to a torque."""
+        return bool(self._turns) or self._approach is not None or self._correction is not None
+
+    def test_move(self) -> bool:
+        """Move the held force a little within its band, at the next poll, so that a sensor has something to show.
+
+        It counts as a correction. False: nothing is held, or the budget of this hour is spent.
+        """
+        hold = self._hold
+        self._test = hold is not None and self._correction is None and hold.may_correct(self._clock.now())
+        return self._test
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
 
     async def _engage(self) -> None:
         if not self._engaged:
@@ -126,47 +223,133 @@ class PressureControl:
             self._engaged = True
 
     async def run(self) -> None:
-        """Correct once a poll, for as long as the run lives."""
+        """Look at the force once a poll, for as long as the run lives."""
         period = self._rig.poll_period
         while True:
             await self._clock.sleep(period)
-            if self._aim is not None and not self.held:
-                await self._correct(self._aim, period)
-            elif self._tightens and not self.held:
+            if self.held:
+                continue
+            if self._turns:
                 await self._turn_on(period)
+            elif self._approach is not None or self._hold is not None:
+                await self._control(period)
 
-    async def _correct(self, aim: _Aim, period: float) -> None:
+    async def _control(self, period: float) -> None:
         now = self._clock.now()
-        force, angle = self._board.force(self.side, now), self._board.value(ANGLE, now)
+        force, angle = self._force, self._board.value(ANGLE_GAUGE[self.side], now)
         measured = self._board.gauges[FORCE_GAUGE[self.side]].time
         if force is None or angle is None or measured <= self._acted_on:
             return  # blind, or the last turn has not been felt yet: the guard decides, the screw waits
         self._acted_on = measured
-        self._learn(force, angle, contact=CONTACT * abs(aim.target))
-        step = aim.ramp * period
-        aim.force += min(max(aim.target - aim.force, -step), step)
-        aim.force = min(max(aim.force, force - LEAD * step), force + LEAD * step)
-        error = aim.force - force
-        if abs(error) <= DEAD_BAND * max(abs(aim.force), CONTACT * abs(aim.target)):
+        contact = FIRST_NEWTONS if self._approach is None else self._approach.contact
+        self._train.see(force, angle, contact, softer=self._approach is not None)
+        if force > self._most:
+            await self._stop()  # the guard wants a second measurement; the screw does not wait for it
+        elif self._approach is not None:
+            await self._go_on(self._approach, force, angle, period)
+        elif self._hold is not None:
+            self._look(self._hold, force, now)
+            if self._correction is not None:
+                await self._correct(self._hold, self._correction, force, angle, period)
+
+    async def _stop(self) -> None:
+        if self._engaged:
+            await self._rig.freeze()
+            self._engaged = False
+
+    async def _go_on(self, approach: Approach, force: float, angle: float, period: float) -> None:
+        """Take the next step of an approach, or end it."""
+        if not self._has_turn(approach, force):
             return
+        if not approach.arrived(force, self._train):
+            await self._move(approach.turn(force, self._train, period), angle, period)
+        elif approach.lets_go or self._asked is None:
+            await self.lock()
+        else:
+            self._approach = None
+            self._hold = Hold(self._asked.target, self._asked.band, self._train)
+            self._settle()
+
+    def _look(self, hold: Hold, force: float, now: float) -> None:
+        """Begin a correction where the held force asks for one, and nothing else moves."""
+        if self._correction is not None:
+            return
+        goal = hold.see(force, now)
+        if goal is None and self._test:
+            goal = hold.target + math.copysign(TEST * hold.band, hold.target - force)
+        if goal is None or not self._may_correct():
+            return
+        self._test = False
+        if hold.hopeless(now):
+            self._give_up(f"was turned {HOPELESS} times within an hour, and the force has left its band again")
+        else:
+            hold.corrected(now)
+            self._correction = Correction(force, goal, now)
+
+    async def _correct(self, hold: Hold, correction: Correction, force: float, angle: float, period: float) -> None:
+        """Take the next move of a correction, or end it."""
+        correction.feel(force, self._train)
+        if correction.done(force, hold.tolerance, self._train):
+            self._correction = None
+            self._settle()
+        elif correction.in_vain(self._clock.now(), self._train):
+            self._give_up(correction.told(force))
+        else:
+            correction.turned += abs(await self._move(correction.turn(force, self._train), angle, period))
+
+    def _give_up(self, why: str) -> None:
+        self._correction = self._hold = None
+        sentence = (
+            f"The screw of the {self.side} side {why}. It is not turned any more until another pressure is asked for, "
+            "or the run is paused and resumed: look at load cell and screw."
+        )
+        self._tell(UNANSWERED, sentence, Severity.WARNING)
+
+    async def _move(self, turn: float, angle: float, period: float) -> float:
+        """Turn by so many rad from an angle, no faster than SPEED and by one smallest turn at least; return how far."""
+        least = self._rig.angle_resolution
+        turn = min(max(turn, -SPEED * period), SPEED * period)
+        if turn == 0.0:
+            return 0.0
+        turn = math.copysign(max(abs(turn), least), turn)
         await self._engage()
-        turn = min(max(error / self._stiffness, -SPEED * period), SPEED * period)
         await self._rig.turn_to(angle + turn)
+        return turn
 
     async def _turn_on(self, period: float) -> None:
-        """Tighten a little further than the screw is now; the drive stops where that needs more than its torque."""
-        angle = self._board.value(ANGLE, self._clock.now())
+        """Send the screw a little further than it is now; the drive stops where that needs more than its torque."""
+        angle = self._board.value(ANGLE_GAUGE[self.side], self._clock.now())
         if angle is not None:
-            await self._rig.turn_to(angle + TIGHTENING * period)
+            await self._rig.turn_to(angle + AHEAD * self._turns * period)
 
-    def _learn(self, force: float, angle: float, contact: float) -> None:
-        """Take the secant of the last move in contact, averaged, within what a train can be."""
-        if self._before is not None:
-            moved, answered = angle - self._before[1], force - self._before[0]
-            if abs(moved) < LEARNING_MOVE:
-                return
-            if min(force, self._before[0]) > contact:
-                low, high = STIFFNESS_RANGE
-                secant = min(max(answered / moved, low), high)
-                self._stiffness += 0.3 * (secant - self._stiffness)
-        self._before = (force, angle)
+    # -- two driven sides --------------------------------------------------------------------------------------------
+
+    def judge_anew(self) -> None:
+        """Judge the held force from here on alone: a screw has been turned, and what presses there may be felt here."""
+        if self._hold is not None:
+            self._hold.begin(self._clock.now())
+
+    def _settle(self) -> None:
+        self.judge_anew()
+        if self.beside is not None:
+            self.beside.judge_anew()
+
+    @property
+    def progress(self) -> float | None:
+        """Which part of its way an approach has gone; None: it is none, or the force is not known."""
+        force = self._force
+        return None if self._approach is None or force is None else self._approach.progress(force)
+
+    def _has_turn(self, approach: Approach, force: float) -> bool:
+        """Whether this side may take the next step of its approach: of two the one that lags behind, alone."""
+        other = self.beside
+        if other is None or other.held:
+            return True
+        here, there = approach.progress(force), other.progress
+        if there is None:
+            return not other.moving
+        return here < there or (here == there and self.side == "negative")
+
+    def _may_correct(self) -> bool:
+        """Whether nothing else moves; the negative side looks first, and so leads."""
+        return self.beside is None or not self.beside.moving

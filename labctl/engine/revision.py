@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from labctl.engine.cycles import references_of
 from labctl.errors import NotNow
 from labctl.plan import Branch, ForEach, Jump, Loop, Node, Plan, Step
 
@@ -23,7 +24,8 @@ class PlanInForce:
         """Put a revision in force.
 
         Raises:
-            NotNow: it is for another cell, or of another shape, so that a walk could not go on in it.
+            NotNow: it is for another cell, of another shape, so that a walk could not go on in it, or asks for the
+                capacity of a cycle that the run does not keep.
         """
         if plan.cell != self.plan.cell:
             raise NotNow("The revision is for another cell.", "Stop the run and start another one for that cell.")
@@ -33,6 +35,13 @@ class PlanInForce:
                     f"The revision has {_words(after)} where the plan has {_words(before)}.",
                     "What runs can change its numbers, not its steps. Stop it and start the other plan.",
                 )
+        unknown = references_of(plan) - references_of(self.plan)
+        if unknown:
+            cycles = ", ".join(str(cycle) for cycle in sorted(unknown))
+            raise NotNow(
+                f"The revision asks for the capacity of cycle {cycles}, which the run was not told to keep.",
+                "Name a cycle that the plan has named from the beginning, or write a current.",
+            )
         self.plan = plan
         self._revised = {_key(node): node for node in _nodes(plan.body)}
 

@@ -18,10 +18,12 @@ from labctl.engine.guard import Guard, Trip, Warned
 from labctl.engine.ledger import Ledger
 from labctl.engine.operator import Operator
 from labctl.engine.position import PAUSE, Following, Hosted, Position
-from labctl.engine.pressure import PressureControl
+from labctl.engine.pressure import controls_of
 from labctl.engine.progress import Progress
 from labctl.engine.revision import PlanInForce
+from labctl.engine.rigwatch import Rigwatch
 from labctl.engine.segments import Segment
+from labctl.engine.sides import with_gas
 from labctl.engine.station import Station, to_the_end
 from labctl.engine.telling import Sink, Teller
 from labctl.engine.transcript import Transcript
@@ -92,7 +94,6 @@ class Run:
         board.bore_area = plan.cell.bore_area
         self._in_force = PlanInForce(plan)
         self._words = Words(clock)
-        self._guard = Guard(plan.limits, board, self.ledger, self._needed(), now, plan.cell.theoretical)
         self._waits = waits
         self._warned: Warned | None = None
         self._book = CycleBook(plan)
@@ -102,13 +103,14 @@ class Run:
         """The sentence with which the operator's stop ends the run."""
         self._stopper = ""
         self._workers: list[asyncio.Task[None]] = []
-        self._controls = {
-            side: PressureControl(side, rig, board, clock, plan.limits.torque or rig.torque_range.high)
-            for side, rig in station.instruments.rigs.items()
-        }
-        self._verbs = Verbs(station, self._controls, operator)
         poll_period = station.instruments.cycler.poll_period
         self._teller = Teller(sink, clock, board, self.ledger, self.progress, poll_period)
+        turned = controls_of(station, self._teller.tell)
+        self._controls = with_gas(station, turned)
+        rig = Rigwatch(station, turned)
+        self._guard = Guard(plan.limits, board, self.ledger, self._needed(), now, plan.cell.theoretical, rig)
+        self._verbs = Verbs(station, self._controls, operator)
+        self._verbs.limit(plan.limits)
         self._whereabouts = Whereabouts(
             clock, board, self.ledger, self.progress, self._words, self._teller, lambda: self._course.position
         )
@@ -325,6 +327,7 @@ class Run:
         """Run the plan to its end, then make the station safe, whatever happened, also on cancellation."""
         station = self._station
         station.follow_run(self._on_tick, self._on_poll, self._teller.tell)
+        self._verbs.hands.seat()
         outcome = Outcome(RunState.FAILED, "The program itself failed; its log says why.")
         try:
             outcome = await self._outcome()
@@ -342,6 +345,7 @@ class Run:
             finally:
                 self.outcome = outcome
                 self._tell_end(outcome)
+                self._verbs.hands.leave()
                 station.forget_run()
         return outcome
 

@@ -7,18 +7,41 @@ when it is older than its age limit the guard calls it silence.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from labctl.clock import LATE, LabClock
-from labctl.engine.board import ANGLE, BATH, CELL_TEMPERATURE, FORCE_GAUGE, TORQUE, Board
+from labctl.engine.board import (
+    ANGLE_GAUGE,
+    BATH,
+    CELL_TEMPERATURE,
+    FORCE_GAUGE,
+    GAS_GAUGE,
+    TORQUE_GAUGE,
+    Board,
+    Correction,
+)
+from labctl.engine.operator import Person
 from labctl.errors import InstrumentError
-from labctl.instrument import Cycler, Identity, Instrument, LoadCell, PressureRig, Thermostat, digest_of
+from labctl.instrument import (
+    Cycler,
+    GasRegulator,
+    HandTool,
+    Identity,
+    Instrument,
+    LoadCell,
+    PressureRig,
+    Role,
+    Thermostat,
+    digest_of,
+)
 from labctl.plan import Side
 from labctl.reading import Severity
 
 POLLS_TO_SILENCE = 5
 SHORTEST_AGE = 2.0
+SHORTEST_AGE_OF_RIG = 0.5
+"""s, of load cells and screws, which answer shortly whatever they do: a force that is not seen may be any."""
 SAFE_ATTEMPTS = 5
 SAFE_RETRY = 1.0
 """Seconds between two attempts to reach the safe state of an instrument that does not answer."""
@@ -27,6 +50,8 @@ OnTick = Callable[[float], None]
 """Lab time of a poll of the cycler, when every other poll due at that instant is done."""
 OnPoll = Callable[[str | None, float], None]
 """Instrument (None: it gave no valid reading) and lab time of a poll: what the guard sees."""
+ForceOfTorque = Callable[[float, bool], tuple[float, float, float]]
+"""N·m of a moving screw, and whether it tightens -> N: lower bound, middle and upper bound of 95 %."""
 Act = Callable[[], Awaitable[None]]
 Tell = Callable[[str, str, Severity], None]
 """kind, message, severity: how a station tells what happens outside any step."""
@@ -40,12 +65,16 @@ class Instruments:
     load_cells: dict[Side, LoadCell] = field(default_factory=dict)
     rigs: dict[Side, PressureRig] = field(default_factory=dict)
     thermostat: Thermostat | None = None
+    tools: dict[Side, HandTool] = field(default_factory=dict)
+    gases: dict[Side, GasRegulator] = field(default_factory=dict)
 
     def named(self) -> dict[str, Instrument]:
         """Every instrument by its name at the station: "cycler", "load_cell.negative", ..."""
         names: dict[str, Instrument] = {"cycler": self.cycler}
         names.update({f"load_cell.{side}": cell for side, cell in self.load_cells.items()})
         names.update({f"pressure_rig.{side}": rig for side, rig in self.rigs.items()})
+        names.update({f"hand_tool.{side}": tool for side, tool in self.tools.items()})
+        names.update({f"gas_regulator.{side}": gas for side, gas in self.gases.items()})
         if self.thermostat is not None:
             names["thermostat"] = self.thermostat
         return names
@@ -53,7 +82,8 @@ class Instruments:
 
 def age_limit(instrument: Instrument) -> float:
     """Seconds after which a value of this instrument is no value any more."""
-    return max(POLLS_TO_SILENCE * instrument.poll_period, SHORTEST_AGE)
+    of_rig = instrument.ROLE in (Role.LOAD_CELL, Role.PRESSURE_RIG)
+    return max(POLLS_TO_SILENCE * instrument.poll_period, SHORTEST_AGE_OF_RIG if of_rig else SHORTEST_AGE)
 
 
 class Station:
@@ -63,6 +93,11 @@ class Station:
         board: what they measured last.
         polls: so far, whether they measured anything or not: a station that lives has ever more.
         failing: by name, instruments that do not answer now, with the reason as a sentence.
+        corrections: of the load cells that are calibrated; the board has corrected forces alone.
+        forces_of_torque: of the screws that are calibrated.
+        stiffness: N that the frame makes of a radian of a screw at most; None: nobody has said.
+        springs: by side, N that a spring there makes of a radian of a screw, when the stack moves as far as that.
+        people: at the other end of wires, who are asked by the operator of a run.
     """
 
     def __init__(self, name: str, instruments: Instruments, clock: LabClock) -> None:
@@ -73,6 +108,11 @@ class Station:
         self.identities: dict[str, Identity] = {}
         self.forget_run()
         self.failing: dict[str, str] = {}
+        self.corrections: dict[Side, Correction] = {}
+        self.forces_of_torque: dict[Side, ForceOfTorque] = {}
+        self.stiffness: float | None = None
+        self.springs: dict[Side, float] = {}
+        self.people: tuple[Person, ...] = ()
         self.polls = 0
         self._pollers: list[asyncio.Task[None]] = []
         self._lay_out_board()
@@ -90,9 +130,11 @@ class Station:
         board.cell_max_age = age_limit(parts.cycler)
         for side, cell in parts.load_cells.items():
             board.gauge(FORCE_GAUGE[side], age_limit(cell))
-        for rig in parts.rigs.values():
-            board.gauge(TORQUE, age_limit(rig))
-            board.gauge(ANGLE, age_limit(rig))
+        for side, rig in parts.rigs.items():
+            board.gauge(TORQUE_GAUGE[side], age_limit(rig))
+            board.gauge(ANGLE_GAUGE[side], age_limit(rig))
+        for side, gas in parts.gases.items():
+            board.gauge(GAS_GAUGE[side], age_limit(gas))
         if parts.thermostat is not None:
             board.gauge(BATH, age_limit(parts.thermostat))
             board.gauge(CELL_TEMPERATURE, age_limit(parts.thermostat))
@@ -126,13 +168,15 @@ class Station:
         return bool(self._pollers)
 
     def _reads(self) -> Iterator[tuple[str, Instrument, Callable[[], Awaitable[None]]]]:
-        """Every instrument with the reading that puts its values on the board."""
+        """Every instrument that is polled, with the reading that puts its values on the board."""
         parts = self.instruments
         yield "cycler", parts.cycler, self._read_cycler
         for side, cell in parts.load_cells.items():
             yield f"load_cell.{side}", cell, partial(self._read_force, cell, side)
         for side, rig in parts.rigs.items():
-            yield f"pressure_rig.{side}", rig, partial(self._read_rig, rig)
+            yield f"pressure_rig.{side}", rig, partial(self._read_rig, rig, side)
+        for side, gas in parts.gases.items():
+            yield f"gas_regulator.{side}", gas, partial(self._read_gas, gas, side)
         if parts.thermostat is not None:
             yield "thermostat", parts.thermostat, partial(self._read_thermostat, parts.thermostat)
 
@@ -178,14 +222,26 @@ class Station:
         self.board.see_cell(await self.instruments.cycler.read(), self.clock.now())
 
     async def _read_force(self, cell: LoadCell, side: Side) -> None:
-        force = await cell.read()
+        reading, correction = await cell.read(), self.corrections.get(side)
+        force = reading if correction is None else correction.force(reading)
         self.board.gauges[FORCE_GAUGE[side]].update(force, self.clock.now())
 
-    async def _read_rig(self, rig: PressureRig) -> None:
+    def tared(self, side: Side) -> None:
+        """Know that a load cell was zeroed: the offset of its calibration is gone, its gain stays."""
+        if side in self.corrections:
+            self.corrections[side] = replace(self.corrections[side], offset=0.0)
+
+    async def _read_rig(self, rig: PressureRig, side: Side) -> None:
         reading = await rig.read()
         now = self.clock.now()
-        self.board.gauges[TORQUE].update(reading.torque, now)
-        self.board.gauges[ANGLE].update(reading.angle, now)
+        self.board.gauges[TORQUE_GAUGE[side]].update(reading.torque, now)
+        self.board.gauges[ANGLE_GAUGE[side]].update(reading.angle, now)
+        self.board.moving[side] = reading.moving
+
+    async def _read_gas(self, gas: GasRegulator, side: Side) -> None:
+        reading = await gas.read()
+        self.board.gauges[GAS_GAUGE[side]].update(reading.pressure, self.clock.now())
+        self.board.closed[side] = reading.closed
 
     async def _read_thermostat(self, thermostat: Thermostat) -> None:
         reading = await thermostat.read()
@@ -216,7 +272,9 @@ class Station:
         return await self._confirmed(self._freezing())
 
     def _freezing(self) -> list[tuple[str, Act]]:
-        return [(f"pressure_rig.{side}", rig.safe_state) for side, rig in self.instruments.rigs.items()]
+        parts = self.instruments
+        rigs: list[tuple[str, Act]] = [(f"pressure_rig.{side}", rig.safe_state) for side, rig in parts.rigs.items()]
+        return [*rigs, *((f"gas_regulator.{side}", gas.safe_state) for side, gas in parts.gases.items())]
 
     async def _confirmed(self, order: list[tuple[str, Act]]) -> tuple[str, ...]:
         unconfirmed: dict[str, str] = {}

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+from labctl.engine.hands import Hands
 from labctl.engine.operator import Operator
 from labctl.engine.position import Surroundings
-from labctl.engine.pressure import PressureControl
+from labctl.engine.sides import SideControl
 from labctl.engine.station import Station
 from labctl.engine.steering import SetPoint, is_steered
 from labctl.errors import RefusedForSafety, StepFailed
@@ -14,7 +15,9 @@ from labctl.plan import (
     ConstantVoltage,
     Finish,
     Handover,
+    Impedance,
     Jump,
+    Limits,
     Park,
     Pressure,
     Prompt,
@@ -24,16 +27,23 @@ from labctl.plan import (
     Tare,
     Temperature,
     Torque,
+    bands_of,
 )
+from labctl.quantity import QuantityError, parse
 
 UNLOADED = 0.02
 """Of a load cell's capacity: below this it counts as unloaded for a tare."""
 
 
 class Verbs:
-    """Commands the instruments of a station."""
+    """Commands the instruments of a station.
 
-    def __init__(self, station: Station, controls: dict[Side, PressureControl], operator: Operator) -> None:
+    Attributes:
+        hands: who are asked for what no motor moves.
+    """
+
+    def __init__(self, station: Station, controls: dict[Side, SideControl], operator: Operator) -> None:
+        self.hands = Hands(station, operator)
         self._station = station
         self._controls = controls
         self._operator = operator
@@ -65,11 +75,13 @@ class Verbs:
             case ConstantVoltage(voltage=voltage, max_current=most):
                 await cycler.drive(most, voltage)
             case Pressure() as pressure:
+                await (cycler.off() if pressure.by_hand else cycler.rest())
+                await self._press(pressure, bands_of(step))
+            case Torque(by_hand=True):
+                await cycler.off()
+            case Torque() as turn:
                 await cycler.rest()
-                await self._press(pressure)
-            case Torque(side=side, torque=torque):
-                await cycler.rest()
-                await self._controls[side].tighten(torque)
+                await self._controls[turn.side].turn(turn)
             case Temperature(celsius=celsius):
                 await cycler.rest()
                 await self._heat(celsius)
@@ -80,7 +92,7 @@ class Verbs:
                 await cycler.drive(most, voltage)
             case Prompt() | Park() | Handover():
                 await cycler.off()
-            case Finish() | Jump():
+            case Impedance() | Finish() | Jump():
                 pass
 
     async def steer(self, point: SetPoint) -> None:
@@ -105,9 +117,20 @@ class Verbs:
         return None
 
     async def ask(self, question: Prompt, step: Step) -> str:
-        """Ask the operator, who is told what the cell is doing meanwhile."""
+        """Ask the operator, who is told what the cell is doing meanwhile, until the answer is what it must be."""
         held = step.action.voltage if isinstance(step.action, Park) else None
-        return await self._operator.ask(question, "open circuit" if held is None else f"held at {held:g} V")
+        asked, state = question, "open circuit" if held is None else f"held at {held:g} V"
+        while True:
+            answer = await self._operator.ask(asked, state)
+            if question.quantity is None:
+                return answer
+            try:
+                parse(answer, question.quantity)
+            except QuantityError as error:
+                sentence = f"{error.sentence[:1].upper()}{error.sentence[1:]}: {error.remedy}. {question.text}"
+                asked = replace(question, text=sentence)
+            else:
+                return answer
 
     async def answered(self, step: Step, answer: str) -> None:
         """Do what the answer allows.
@@ -119,6 +142,7 @@ class Verbs:
             if answer != "yes":
                 raise RefusedForSafety("The operator did not confirm that the load cell is unloaded.")
             await self._unloaded(step.action).tare()
+            self._station.tared(step.action.side)
 
     def hold(self) -> None:
         """Turn no screw from now on; what turns already ends its turn."""
@@ -169,7 +193,8 @@ class Verbs:
         """What is kept around the cell now, or is to be when the run goes on."""
         kept, aims = self._was_kept, tuple(aim for control in self._controls.values() if (aim := control.aim))
         celsius, base = self._celsius if kept.celsius is None else kept.celsius, tuple(self._base.items())
-        return Surroundings(celsius, aims or kept.pressures, base)
+        bands = tuple((side, band) for side, control in self._controls.items() if (band := control.band) is not None)
+        return Surroundings(celsius, aims or kept.pressures, base, bands if aims else kept.bands)
 
     async def restore(self, surroundings: Surroundings) -> None:
         """Keep around the cell what another process kept."""
@@ -178,7 +203,7 @@ class Verbs:
         for side, pressure, ramp in surroundings.pressures:
             if side in self._controls:
                 self.pressures[side] = pressure
-                self._controls[side].head_for(pressure, ramp)
+                self._controls[side].head_for(pressure, ramp, dict(surroundings.bands).get(side))
 
     def remember(self, surroundings: Surroundings) -> None:
         """Know what another process kept around the cell, and restore it only when the run goes on."""
@@ -189,10 +214,11 @@ class Verbs:
         kept, self._was_kept = self._was_kept, Surroundings()
         await self.restore(kept)
 
-    def limit(self, torque: float | None) -> None:
-        """Take another limit of torque in N·m; None is what the rig can do."""
-        for side, rig in self._station.instruments.rigs.items():
-            self._controls[side].limit(torque or rig.torque_range.high)
+    def limit(self, limits: Limits) -> None:
+        """Take other limits of torque and pressure."""
+        for side, control in self._controls.items():
+            pressure = limits.pressure_negative if side == "negative" else limits.pressure_positive
+            control.limit(limits.torque, pressure.high)
 
     async def cell_before(self, step: Step, *, at_rest: bool) -> CellReading | None:
         """Look at the cell before a current is driven, resting it where the circuit is open; None for other steps.
@@ -200,7 +226,7 @@ class Verbs:
         Args:
             at_rest: whether it is to rest in any case, for the step is told by its voltage at rest.
         """
-        if not isinstance(step.action, ConstantCurrent) and not is_steered(step.action):
+        if not isinstance(step.action, ConstantCurrent | Impedance) and not is_steered(step.action):
             return None
         cycler = self._station.instruments.cycler
         reading = await cycler.read()
@@ -210,20 +236,24 @@ class Verbs:
         return reading
 
     async def conclude(self, step: Step) -> None:
-        """Do what a verb leaves to its end: a gap is locked where the pressure, or the torque, was reached."""
-        if isinstance(step.action, Torque):
+        """Do what a verb leaves to its end: a gap is locked, or a drive lets go, where its pressure was reached."""
+        if isinstance(step.action, Torque) and not step.action.by_hand:
             await self._controls[step.action.side].lock()
-        if isinstance(step.action, Pressure) and step.action.control == "gap":
+        if isinstance(step.action, Pressure) and step.action.control != "force":
             for side, _ in step.action.targets:
-                if side in self._controls:
+                if side not in self._controls:
+                    continue
+                if step.action.control == "gap":
                     await self._controls[side].lock()
+                else:
+                    await self._controls[side].release()
 
-    async def _press(self, action: Pressure) -> None:
+    async def _press(self, action: Pressure, bands: dict[Side, float]) -> None:
         for side, pressure in action.targets:
             self.pressures[side] = pressure
             control = self._controls.get(side)
             if control is not None:
-                await control.go(action, pressure)
+                await control.go(action, pressure, bands.get(side))
 
     async def _heat(self, celsius: float) -> None:
         thermostat = self._station.instruments.thermostat

@@ -17,6 +17,7 @@ from labctl.exchange.procedure import Procedure
 from labctl.exchange.remarks import Remarks
 from labctl.protocol import LoadedCell
 from labctl.protocol.attached import read_protocol
+from labctl.protocol.folders import Folders
 from labctl.protocol.layout import tidy
 from labctl.textfile import Unreadable, read_text
 
@@ -72,14 +73,19 @@ def bring_in(path: Path, world: str | None, given: Mapping[str, str]) -> Convert
     return Converted(written, remarks.all)
 
 
-def send_out(path: Path, world: str, cell: LoadedCell | None, settings: Mapping[str, str]) -> Converted:
+def send_out(
+    path: Path, world: str, cell: LoadedCell | None, settings: Mapping[str, str], folders: Folders = tuple
+) -> Converted:
     """Return a labctl protocol as the text of another world, one of WRITERS.
+
+    Args:
+        folders: in which protocols are looked for that it runs by name.
 
     Raises:
         ProtocolError: `labctl check` refuses the protocol.
     """
     remarks = Remarks(str(path), NAMES[world])
-    procedure = dismantle(read_protocol(path), cell, settings, remarks)
+    procedure = dismantle(read_protocol(path, folders), cell, settings, remarks)
     text = WRITERS[world](procedure, remarks)
     return Converted(None if remarks.failed else text, remarks.all)
 

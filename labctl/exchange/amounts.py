@@ -25,6 +25,7 @@ _UNITS: dict[Dimension, tuple[str, ...]] = {
     Dimension.POWER: ("W", "mW", "uW"),
     Dimension.RESISTANCE: ("kOhm", "Ohm", "mOhm"),
     Dimension.VOLTAGE_RATE: ("V/s", "mV/s"),
+    Dimension.FREQUENCY: ("MHz", "kHz", "Hz", "mHz"),
 }
 """Largest first; an amount is written in the first of which it is at least a tenth, or else in the last."""
 
@@ -84,6 +85,11 @@ def decimal(value: Fraction) -> str:
 def json_number(value: Fraction) -> float | int:
     """Return a number as JSON has it."""
     return int(value) if value.denominator == 1 else float(value)
+
+
+def root(square: Fraction) -> Fraction:
+    """Return the square root of a number to 12 digits: no file has more use for what has no end."""
+    return Fraction(f"{math.sqrt(square):.12g}")
 
 
 def times(quantity: Quantity, unit: str) -> Fraction:

@@ -18,6 +18,7 @@ from labctl.exchange.procedure import (
     Procedure,
     Record,
     Rest,
+    Spectrum,
     Step,
     Sweep,
     Voltage,
@@ -25,6 +26,7 @@ from labctl.exchange.procedure import (
 from labctl.exchange.remarks import Remarks
 from labctl.plan import Quantity as Measured
 from labctl.plan import Then
+from labctl.protocol.spectrum import PER_DECADE
 from labctl.quantity import Dimension, Quantity, shown
 
 Table = dict[str, object]
@@ -142,11 +144,24 @@ class _Composer:
                 table |= {"sweep": [step.start.text, step.stop.text], "rate": step.rate.text}
                 self._most(step, step.stop, table)
                 return table | _own_record(step)
+            case Spectrum():
+                return table | self._spectrum(step) | _own_record(step)
         for end in step.ends:
             self._has_rates |= end.value.dimension is Dimension.RATE
         return table | _ends(step) | _own_record(step)
 
-    def _most(self, step: Voltage | Sweep, voltage: Quantity, table: Table) -> None:
+    def _spectrum(self, step: Spectrum) -> Table:
+        of_voltage = step.peak.dimension is Dimension.VOLTAGE
+        inner: Table = {"from": step.start.text, "to": step.stop.text, "amplitude": f"{step.peak} peak"}
+        if step.per_decade != PER_DECADE:
+            inner["per_decade"] = step.per_decade
+        if step.bias is not None:
+            inner["bias"] = step.bias.text
+        if of_voltage and (step.bias is not None or step.most is not None):
+            self._most(step, step.bias or step.peak, inner)
+        return {"eis" if of_voltage else "geis": inner}
+
+    def _most(self, step: Voltage | Sweep | Spectrum, voltage: Quantity, table: Table) -> None:
         if step.most is not None:
             table["max_current"] = step.most.text
             self._has_rates |= step.most.dimension is Dimension.RATE

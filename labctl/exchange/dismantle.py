@@ -36,7 +36,7 @@ _OF_PEOPLE_AND_RIGS = (PressureStep, TorqueStep, TemperatureStep, TareStep, Prom
 _UNDERSTOOD = {
     *("name", "until", "timeout", "record", "limits"),
     *("rest", "charge", "discharge", "current", "cv", "max_current", "power", "resistance"),
-    *("sweep", "rate", "cycles", "resolution"),
+    *("sweep", "rate", "cycles", "resolution", "eis", "geis"),
     *("repeat", "do", "at", "counts", "tag", "starts", "part"),
 }
 """Keys that are carried over or told of; any other changes what a step means."""

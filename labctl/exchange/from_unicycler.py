@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from labctl.errors import Place
 from labctl.exchange import amounts
@@ -18,6 +19,7 @@ from labctl.exchange.procedure import (
     Procedure,
     Record,
     Rest,
+    Spectrum,
     Step,
     Sweep,
     Voltage,
@@ -27,6 +29,7 @@ from labctl.exchange.procedure import (
 from labctl.exchange.remarks import Remarks
 from labctl.exchange.to_unicycler import NOBODY, UNNAMED
 from labctl.plan import Quantity as Measured
+from labctl.protocol.spectrum import PER_DECADE
 from labctl.quantity import Dimension, Quantity, WordingError, shown
 
 _RATE = re.compile(r"(-?)(\d+\.?\d*|\.\d+)?([CD]?)/(\d+\.?\d*|\.\d+)")
@@ -163,6 +166,10 @@ def _step(kind: str | None, fields: "_Fields", remarks: Remarks) -> Step:
         rate = fields.end("scan_rate_mV_per_s", "mV/s", Dimension.VOLTAGE_RATE)
         if start is not None and stop is not None and rate is not None:
             return Sweep(name=name, place=place, start=start, stop=stop, rate=rate)
+    elif kind == "impedance_spectroscopy":
+        found = _spectrum(fields, remarks)
+        if found is not None:
+            return replace(found, name=name, place=place)
     else:
         fields.forget()
         reason = f"the step {shown(kind or '')} has no counterpart that could be written for it"
@@ -170,6 +177,21 @@ def _step(kind: str | None, fields: "_Fields", remarks: Remarks) -> Step:
         return Hole(name=f"unicycler step {kind or 'without a name'}", place=place)
     remarks.impossible(place, f"this {kind} lacks what it needs", _CORRECT)
     return Hole(name=f"unicycler step {kind}", place=place)
+
+
+def _spectrum(fields: "_Fields", remarks: Remarks) -> Spectrum | None:
+    """Read a spectrum; how often a frequency is measured, and how drift is taken out, is the instrument's affair."""
+    peak = fields.end("amplitude_V", "V", Dimension.VOLTAGE) or fields.end("amplitude_mA", "mA", Dimension.CURRENT)
+    start = fields.end("start_frequency_Hz", "Hz", Dimension.FREQUENCY)
+    stop = fields.end("end_frequency_Hz", "Hz", Dimension.FREQUENCY)
+    dense = fields.count("points_per_decade") if fields.has("points_per_decade") else PER_DECADE
+    for key, usual in (("measures_per_point", "1"), ("drift_correction", "False")):
+        said = fields.word(key)
+        if said not in (None, usual):
+            remarks.dropped(fields.place, f"`{key}` = {said} is left out: a protocol of labctl does not say it")
+    if peak is None or start is None or stop is None or dense is None:
+        return None
+    return Spectrum(start=start, stop=stop, peak=peak, per_decade=dense)
 
 
 def _ends_of_current(fields: "_Fields", current: Quantity) -> tuple[End, ...]:
@@ -212,6 +234,15 @@ class _Fields:
             self._remarks.impossible(self.place, f"`{key}` is neither a number nor a text", _CORRECT)
             return None
         return (value or "").strip() or None
+
+    def has(self, key: str) -> bool:
+        """Whether something is said under a key."""
+        return self._data.get(key) is not None
+
+    def word(self, key: str) -> str | None:
+        """Take anything, as a word; None where there is nothing."""
+        value = self._data.pop(key, None)
+        return None if value is None else str(value)
 
     def count(self, key: str) -> int | None:
         """Take a whole number above zero."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from labctl.exchange import amounts
-from labctl.exchange.procedure import Current, End, Load, Loop, Rest, Step, Sweep, Voltage, parted
+from labctl.exchange.procedure import Current, End, Load, Loop, Rest, Spectrum, Step, Sweep, Voltage, parted
 from labctl.exchange.remarks import Remarks
 from labctl.plan import Quantity as Measured
 from labctl.plan import Then
@@ -33,7 +33,7 @@ def plainly(steps: tuple[Step, ...], capacity: Quantity | None, remarks: Remarks
             case Voltage():
                 _tell_unlimited(step, result[-1] if result else None, remarks)
                 result.append(_voltage(step, remarks))
-            case Sweep():
+            case Sweep() | Spectrum():
                 _tell_unlimited(step, None, remarks)
                 result.append(step)
     return tuple(result)
@@ -121,7 +121,7 @@ def _amperes(step: Current | Load, capacity: Quantity | None) -> Fraction | None
     return None if capacity is None else step.current.value * capacity.value / 3600
 
 
-def _tell_unlimited(step: Voltage | Sweep, before: Step | None, remarks: Remarks) -> None:
+def _tell_unlimited(step: Voltage | Sweep | Spectrum, before: Step | None, remarks: Remarks) -> None:
     """Say that the current at a voltage is not limited, unless it goes on with that of the current before it."""
     if step.most is None:
         return
@@ -133,5 +133,6 @@ def _tell_unlimited(step: Voltage | Sweep, before: Step | None, remarks: Remarks
         and abs(before.current.value) == step.most.value
     )
     if not goes_on:
-        reason = f'{remarks.other} does not keep the current of this voltage within "{step.most}"'
+        what = "spectrum" if isinstance(step, Spectrum) else "voltage"
+        reason = f'{remarks.other} does not keep the current of this {what} within "{step.most}"'
         remarks.dropped(step.place, reason, "See that the cycler does: its range, or the limits of its channel.")

@@ -1,4 +1,4 @@
-"""The common ground of the worlds: rests, currents, voltages and loops, with ends that all of them mean alike.
+"""The common ground of the worlds: rests, currents, voltages, spectra and loops, with ends that all of them mean alike.
 
 Quantities are exact. Two procedures are equal where they ask for the same; where in a file a step stood does not count.
 """
@@ -106,6 +106,22 @@ class Sweep(Base):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spectrum(Base):
+    """An impedance spectrum; its sine is one of what `peak` measures, voltage or current.
+
+    `bias` None: around the voltage at open circuit, or around no current. `most`: the current that may flow; None: not
+    said.
+    """
+
+    start: Quantity
+    stop: Quantity
+    peak: Quantity
+    per_decade: int
+    bias: Quantity | None = None
+    most: Quantity | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Loop(Base):
     """Steps that are gone through so many times in all; `counts` where somebody says that a pass is a cycle."""
 
@@ -122,7 +138,7 @@ class Hole(Base):
 MOST_NESTED = 8
 """Loops that a file may have in each other; nobody means more."""
 
-Step = Rest | Current | Voltage | Load | Sweep | Loop | Hole
+Step = Rest | Current | Voltage | Load | Sweep | Spectrum | Loop | Hole
 
 
 @dataclass(frozen=True, slots=True)

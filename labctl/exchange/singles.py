@@ -6,7 +6,7 @@ from itertools import pairwise
 from labctl import plan
 from labctl.errors import Place
 from labctl.exchange import amounts
-from labctl.exchange.procedure import Base, Current, End, Load, Loop, Record, Rest, Step, Sweep, Voltage
+from labctl.exchange.procedure import Base, Current, End, Load, Loop, Record, Rest, Spectrum, Step, Sweep, Voltage
 from labctl.exchange.remarks import Remarks
 from labctl.plan import Then
 from labctl.protocol.actions import direction, written_current
@@ -15,10 +15,13 @@ from labctl.protocol.endings import Follow
 from labctl.protocol.model import Record as RecordTable
 from labctl.protocol.scale import Scale
 from labctl.protocol.source import KeyPath, Source
+from labctl.protocol.spectrum import EisTable, GeisTable
 from labctl.protocol.verbs import (
     ChargeStep,
     CurrentStep,
     DischargeStep,
+    EisStep,
+    GeisStep,
     Lasting,
     PowerStep,
     ResistanceStep,
@@ -28,7 +31,18 @@ from labctl.protocol.verbs import (
 )
 from labctl.quantity import Dimension, Quantity
 
-Single = RestStep | ChargeStep | DischargeStep | CurrentStep | VoltageStep | PowerStep | ResistanceStep | SweepStep
+Single = (
+    RestStep
+    | ChargeStep
+    | DischargeStep
+    | CurrentStep
+    | VoltageStep
+    | PowerStep
+    | ResistanceStep
+    | SweepStep
+    | EisStep
+    | GeisStep
+)
 
 _COPY = "Export a copy that does without it."
 
@@ -37,6 +51,7 @@ _COMMON = {
     Dimension.VOLTAGE: plan.Quantity.VOLTAGE,
     Dimension.POTENTIAL: plan.Quantity.VOLTAGE,
     Dimension.RATE: plan.Quantity.CURRENT,
+    Dimension.MEASURED_RATE: plan.Quantity.CURRENT,
     Dimension.CURRENT: plan.Quantity.CURRENT,
     Dimension.CURRENT_DENSITY: plan.Quantity.CURRENT,
     Dimension.SPECIFIC_CURRENT: plan.Quantity.CURRENT,
@@ -87,10 +102,12 @@ class Singles:
                     self.remarks.dropped(self.source.key((*path, "max_current")), reason)
                 return replace(load, ends=self._ends(step, 1 if load.charges else -1, path))
             case ChargeStep() | DischargeStep() | CurrentStep():
-                way, written = direction(step), self._amperes(written_current(step))
+                way, written = direction(step), self._amperes(written_current(step), self.source.key(path))
                 current = amounts.spell(abs(written.value) * way, written.dimension)
                 cv = None if step.cv is None else self._volts(step.cv)
                 return Current(current=current, cv=cv, ends=self._ends(step, way, path))
+            case EisStep() | GeisStep():
+                return self._spectrum(step, path)
         raise TypeError(step)
 
     def _sweeps(self, step: SweepStep, path: KeyPath) -> tuple[Step, ...]:
@@ -109,6 +126,26 @@ class Singles:
 
         first, again = along(corners), along([*corners[-1:], *corners[1:]])
         return first if step.cycles == 1 or not again else (*first, Loop(passes=step.cycles - 1, body=again))
+
+    def _spectrum(self, step: EisStep | GeisStep, path: KeyPath) -> Spectrum:
+        table, verb = (step.eis, "eis") if isinstance(step, EisStep) else (step.geis, "geis")
+        for end in self._ends(step, 0, path):
+            self.remarks.dropped(end.place, f'{self.remarks.other} ends no spectrum by "{end.value}"')
+        size, bias = table.amplitude.size, table.bias
+        of_current = isinstance(table, GeisTable)
+        peak = amounts.of_float(self.scale.amperes(size), Dimension.CURRENT) if of_current else size
+        if table.amplitude.kind == "rms":
+            peak = amounts.spell(amounts.root(2 * peak.value**2), peak.dimension)
+            reason = f'"{table.amplitude}" is written as its peak, {peak}'
+            self.remarks.note(self.source.key((*path, verb, "amplitude")), reason)
+        around = None
+        if isinstance(bias, Quantity) and (bias.value or not of_current):
+            around = self._amperes(bias) if of_current else self._volts(bias)
+        limit = table.max_current if isinstance(table, EisTable) else None
+        most = None if limit is None else self._amperes(limit)
+        return Spectrum(
+            start=table.from_, stop=table.to, peak=peak, per_decade=table.per_decade, bias=around, most=most
+        )
 
     # -- ends ------------------------------------------------------------------------------------------------------
 
@@ -142,16 +179,16 @@ class Singles:
                 upward = operator in {plan.Operator.GE, plan.Operator.GT}
             case _:
                 return None
-        return End(measured, upward, self._common(value), follow.then, follow.label, place)
+        return End(measured, upward, self._common(value, place), follow.then, follow.label, place)
 
     # -- amounts ---------------------------------------------------------------------------------------------------
 
-    def _common(self, value: Quantity) -> Quantity:
+    def _common(self, value: Quantity, place: Place) -> Quantity:
         match _COMMON[value.dimension]:
             case plan.Quantity.VOLTAGE:
                 return self._volts(value)
             case plan.Quantity.CURRENT:
-                return self._amperes(value)
+                return self._amperes(value, place)
             case plan.Quantity.CAPACITY:
                 return amounts.of_float(self.scale.coulombs(value), Dimension.CHARGE)
         return value
@@ -161,10 +198,17 @@ class Singles:
             return voltage
         return amounts.of_float(self.scale.volts(voltage), Dimension.VOLTAGE)
 
-    def _amperes(self, current: Quantity) -> Quantity:
+    def _amperes(self, current: Quantity, place: Place | None = None) -> Quantity:
         """Keep rates and currents, and convert what refers to an area or a mass."""
         if current.dimension in {Dimension.RATE, Dimension.CURRENT}:
             return current
+        if current.cycle is not None:
+            nominal = amounts.spell(current.value, Dimension.RATE)
+            reason = (
+                f'{self.remarks.other} has no capacity of a cycle: "{current}" is left as {nominal} of the nominal one'
+            )
+            self.remarks.dropped(place, reason, "See that the capacity there is the one that was measured.")
+            return nominal
         return amounts.of_float(self.scale.amperes(current), Dimension.CURRENT)
 
 

@@ -4,9 +4,12 @@ The innermost loops are tuples, which PyBaMM calls cycles, times their passes. A
 duration that end it, no limits and no name; a C-rate refers to the nominal capacity of the parameter set.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from labctl.exchange import amounts
 from labctl.exchange.plain import plainly, value_of
-from labctl.exchange.procedure import Current, Load, Loop, Procedure, Record, Rest, Step, Sweep, Voltage, each
+from labctl.exchange.procedure import Current, Load, Loop, Procedure, Record, Rest, Spectrum, Step, Sweep, Voltage, each
 from labctl.exchange.remarks import Remarks
 from labctl.plan import Quantity as Measured
 from labctl.quantity import Dimension, Quantity
@@ -17,7 +20,7 @@ _TIMES = {"hour": "h", "minute": "min", "second": "s"}
 
 def write(procedure: Procedure, remarks: Remarks) -> str:
     """Return the expression of a procedure; what it cannot say is noted."""
-    steps = plainly(procedure.steps, procedure.capacity, remarks)
+    steps = tuple(_without_spectra(plainly(procedure.steps, procedure.capacity, remarks), remarks))
     remarks.dropped(None, f"{remarks.other} has no limits in its strings: [limits] is left behind")
     if procedure.capacity is not None and any(_has_rate(step) for step in each(steps)):
         nominal = amounts.decimal(amounts.times(procedure.capacity, "Ah"))
@@ -29,6 +32,20 @@ def write(procedure: Procedure, remarks: Remarks) -> str:
     if named is not None:
         remarks.note(named.place, f"{remarks.other} has no names of steps in its strings")
     return _Expression(procedure.record, remarks).of(steps, "") + "\n"
+
+
+def _without_spectra(steps: tuple[Step, ...], remarks: Remarks) -> Iterator[Step]:
+    for step in steps:
+        match step:
+            case Spectrum():
+                reason = f"{remarks.other} has no impedance in its strings: this spectrum is left behind"
+                remarks.dropped(step.place, reason, "Its model tells an impedance in another way.")
+            case Loop():
+                body = tuple(_without_spectra(step.body, remarks))
+                if body:
+                    yield replace(step, body=body)
+            case _:
+                yield step
 
 
 def _has_rate(step: Step) -> bool:

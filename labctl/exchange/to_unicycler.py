@@ -1,8 +1,9 @@
 """To the JSON of aurora-unicycler 0.4.6, and so to what that writes: Neware XML, BioLogic MPS, BattINFO.
 
-Documented at https://empaeconversion.github.io/aurora-unicycler. Currents and rates carry a sign, positive charges; the
-ends of a step are alternatives, and zero means none; a loop names the tag that it goes back to, and the total of its
-passes.
+Documented at https://empaeconversion.github.io/aurora-unicycler. An amplitude is a peak, as in the EC-Lab settings that
+it becomes, and a spectrum is taken at open circuit or around no current. Currents and rates carry a sign, positive
+charges; the ends of a step are alternatives, and zero means none; a loop names the tag that it goes back to, and the
+total of its passes.
 """
 
 import json
@@ -10,7 +11,20 @@ from collections.abc import Iterator
 
 from labctl.exchange import amounts
 from labctl.exchange.plain import plainly, value_of
-from labctl.exchange.procedure import Current, Hole, Limits, Load, Loop, Procedure, Record, Rest, Step, Sweep, Voltage
+from labctl.exchange.procedure import (
+    Current,
+    Hole,
+    Limits,
+    Load,
+    Loop,
+    Procedure,
+    Record,
+    Rest,
+    Spectrum,
+    Step,
+    Sweep,
+    Voltage,
+)
 from labctl.exchange.remarks import Remarks
 from labctl.plan import Quantity as Measured
 from labctl.quantity import Dimension, Quantity
@@ -88,6 +102,8 @@ class _Method:
                     yield self._voltage(step, before) | identity
                 case Sweep():
                     yield self._scan(step) | identity
+                case Spectrum():
+                    yield self._spectrum(step) | identity
                 case Load():
                     reason = f"{self._remarks.other} has no constant {step.load.dimension}"
                     self._remarks.impossible(step.place, reason, "Export a copy that does without it.")
@@ -128,6 +144,20 @@ class _Method:
     def _scan(self, step: Sweep) -> JsonObject:
         data: JsonObject = {"step": "voltage_scan", "start_voltage_V": _in(step.start, "V")}
         return data | {"end_voltage_V": _in(step.stop, "V"), "scan_rate_mV_per_s": _in(step.rate, "mV/s")}
+
+    def _spectrum(self, step: Spectrum) -> JsonObject:
+        if step.bias is not None:
+            reason = f'{self._remarks.other} measures no spectrum around "{step.bias}"'
+            remedy = "Export a copy that measures it at open circuit, or around no current."
+            self._remarks.impossible(step.place, reason, remedy)
+        unit = "V" if step.peak.dimension is Dimension.VOLTAGE else "mA"
+        return {
+            "step": "impedance_spectroscopy",
+            f"amplitude_{unit}": _in(step.peak, unit),
+            "start_frequency_Hz": _in(step.start, "Hz"),
+            "end_frequency_Hz": _in(step.stop, "Hz"),
+            "points_per_decade": step.per_decade,
+        }
 
     def _time(self, step: Current | Voltage) -> JsonObject:
         return self._end(step, Measured.TIME, "until_time_s", "s")

@@ -1,7 +1,7 @@
 """A station whose daemon is no more: each instrument opened, identified, brought to its safe state, and confirmed.
 
 The circuit comes first, then the pressure, then the heaters. One that does not answer, or is not the one that stood
-there, hinders no other. A load cell only measures: it is not touched.
+there, hinders no other. A load cell only measures and a tool lies where a hand put it: they are not touched.
 """
 
 import logging
@@ -73,6 +73,8 @@ def _in_order(station: Station) -> Iterator[tuple[str, Instrument]]:
     yield "cycler", parts.cycler
     for side, rig in parts.rigs.items():
         yield f"pressure_rig.{side}", rig
+    for side, gas in parts.gases.items():
+        yield f"gas_regulator.{side}", gas
     if parts.thermostat is not None:
         yield "thermostat", parts.thermostat
 

@@ -1,17 +1,29 @@
 """Assembles a station: for each configured instrument its driver, on the link that its address asks for."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from labctl.clock import LabClock
-from labctl.config import Config, StationConfig, is_simulated
+from labctl.config import Config, SpringConfig, StationConfig, is_simulated
 from labctl.engine.station import Instruments, Station
 from labctl.errors import ConfigError, Finding
-from labctl.instrument import Cycler, Instrument, LoadCell, PressureRig, Thermostat, Wire
-from labctl.lab.consent import software_only, without_takeover
-from labctl.link import BaseLink, MemoryLink, open_link
-from labctl.plan import Bound, Disagreement, Frame, Margins, Rates, Side, StationAbilities
+from labctl.impedance import Potentiostat
+from labctl.instrument import (
+    Cycler,
+    GasRegulator,
+    HandTool,
+    Instrument,
+    LoadCell,
+    PressureRig,
+    Role,
+    Thermostat,
+    Wire,
+)
+from labctl.lab.consent import letting_go, software_only, without_takeover
+from labctl.link import BaseLink, MemoryLink, OperatorLink, open_link
+from labctl.plan import SIDES, Bound, ByHand, Disagreement, Frame, Margins, Rates, Side, Spring, StationAbilities
 from labctl.protocol.source import KeyPath
 from labctl.quantity import Quantity
 from labctl.registry import Driver
@@ -69,7 +81,14 @@ def assemble(config: Config, name: str, clock: LabClock, make_link: MakeLink) ->
         if written.poll is not None:
             _set_poll(made[instrument], float(written.poll), config, ("station", name, *instrument.split("."), "poll"))
     instruments = _by_role(made)
-    return Assembly(Station(name, instruments, clock), links, addresses, _abilities(config, name, instruments))
+    assembled = Station(name, instruments, clock)
+    assembled.people = tuple(link for link in links.values() if isinstance(link, OperatorLink))
+    able = _abilities(config, name, instruments)
+    stiffness, lead = able.frame.stiffness, able.frame.lead
+    if lead is not None:
+        assembled.springs = {spring.side: spring.stiffness * lead / math.tau for spring in able.springs}
+        assembled.stiffness = None if stiffness is None else stiffness * lead / math.tau
+    return Assembly(assembled, links, addresses, able)
 
 
 def wired_links(
@@ -149,16 +168,22 @@ def _set_poll(instrument: Instrument, period: float, config: Config, path: KeyPa
 
 
 def _by_role(made: Mapping[str, Instrument]) -> Instruments:
-    load_cells: dict[Side, LoadCell] = {}
-    rigs: dict[Side, PressureRig] = {}
+    parts = Instruments(cast("Cycler", made["cycler"]))
     for name, instrument in made.items():
-        kind, _, side = name.partition(".")
-        if kind == "load_cell":
-            load_cells[cast("Side", side)] = cast("LoadCell", instrument)
-        elif kind == "pressure_rig":
-            rigs[cast("Side", side)] = cast("PressureRig", instrument)
-    thermostat = cast("Thermostat", made["thermostat"]) if "thermostat" in made else None
-    return Instruments(cast("Cycler", made["cycler"]), load_cells, rigs, thermostat)
+        role, _, of = name.partition(".")
+        side = cast("Side", of)
+        match role:
+            case Role.LOAD_CELL:
+                parts.load_cells[side] = cast("LoadCell", instrument)
+            case Role.PRESSURE_RIG:
+                parts.rigs[side] = cast("PressureRig", instrument)
+            case Role.HAND_TOOL:
+                parts.tools[side] = cast("HandTool", instrument)
+            case Role.GAS_REGULATOR:
+                parts.gases[side] = cast("GasRegulator", instrument)
+            case Role.THERMOSTAT:
+                parts.thermostat = cast("Thermostat", instrument)
+    return parts
 
 
 def _abilities(config: Config, name: str, parts: Instruments) -> StationAbilities:
@@ -176,10 +201,14 @@ def _abilities(config: Config, name: str, parts: Instruments) -> StationAbilitie
         if thermostat is None
         else (thermostat.temperature_range.low, thermostat.temperature_range.high),
         actuated=tuple(parts.rigs),
+        by_hand=tuple(_by_hand(parts)),
+        gas=tuple((side, gas.pressure_range.high * gas.piston_area) for side, gas in parts.gases.items()),
+        springs=tuple(_springs(station)),
         measured=tuple((side, cell.capacity) for side, cell in parts.load_cells.items()),
         external_probe=thermostat is not None and thermostat.external_probe,
         without_takeover=without_takeover(config, name),
         software_only=software_only(config, name),
+        letting_go=letting_go(config, name),
         poll_period=cycler.poll_period,
         voltage_limit=_bound(limits.voltage),
         current_limit=float(limits.current),
@@ -188,15 +217,33 @@ def _abilities(config: Config, name: str, parts: Instruments) -> StationAbilitie
         pressure_positive_limit=_bound(limits.pressure.positive),
         rates=Rates(_si(limits.rate.voltage), _si(limits.rate.temperature), _si(limits.rate.pressure)),
         margins=Margins(_si(warnings.voltage), _si(warnings.temperature), _si(warnings.pressure)),
-        disagreement=Disagreement(_si(differ.temperature), _si(differ.force), _si(differ.screw)),
+        disagreement=Disagreement(
+            _si(differ.temperature), _si(differ.force), _si(differ.screw), _si(differ.wall), _si(differ.drift)
+        ),
         debounce=_si(limits.debounce) or 0.0,
         accuracy=tuple(_accuracies(config, name, parts)),
         continuous_torque=min((rig.continuous_torque for rig in parts.rigs.values()), default=None),
         angle_resolution=max((rig.angle_resolution for rig in parts.rigs.values()), default=None),
         voltage_resolution=driver.features.voltage_resolution,
         current_resolution=driver.features.current_resolution,
+        frequencies=(cycler.frequency_range.low, cycler.frequency_range.high)
+        if isinstance(cycler, Potentiostat)
+        else None,
         frame=_frame(station),
     )
+
+
+def _by_hand(parts: Instruments) -> Iterator[ByHand]:
+    for side, tool in parts.tools.items():
+        low, high = tool.tool_range.low, tool.tool_range.high
+        yield ByHand(side, tool.shows, low, high, tool.screw, tool.self_locking)
+
+
+def _springs(station: StationConfig) -> Iterator[Spring]:
+    for side in SIDES:
+        spring: SpringConfig | None = getattr(station.spring, side)
+        if spring is not None:
+            yield Spring(side, float(spring.stiffness), float(spring.preload), float(spring.travel))
 
 
 def _accuracies(config: Config, name: str, parts: Instruments) -> Iterator[tuple[Side, float]]:
@@ -214,7 +261,7 @@ def _frame(station: StationConfig) -> Frame:
     simulated = all(is_simulated(each.address) for _, _, each in station.instruments())
     if not simulated or isinstance(rig, PressParameters):
         return known
-    return Frame(known.stiffness or rig.train_stiffness, known.lead or rig.lead, known.screw or rig.diameter)
+    return Frame(known.stiffness or rig.stiffness, known.lead or rig.lead, known.screw or rig.diameter)
 
 
 def _si(quantity: Quantity | None) -> float | None:

@@ -18,10 +18,13 @@ from labctl.engine.run import Outcome, Run
 from labctl.errors import LabctlError, first_of
 from labctl.lab.announce import announcing, state_of
 from labctl.lab.assemble import Assembly
+from labctl.lab.calibrated import correct, refuse_uncalibrated, told
 from labctl.lab.consent import consented
 from labctl.lab.laboratory import Pace, in_lab_time, open_laboratory
+from labctl.lab.provenance import recorded
 from labctl.lab.recording import Sink, begin, header, journals_of, of_plan, open_bus, process_of
 from labctl.plan import Plan
+from labctl.protocol.provenance import Provenance
 from labctl.reading import RunHeader
 from labctl.record.datapath import DataPath, Delivery, open_data_path
 
@@ -42,6 +45,8 @@ class Experiment:
     operator: Operator
     consent: str = ""
     """To a run that only software protects."""
+    provenance: Provenance | None = None
+    """Of the protocol; None: it came from no file."""
 
 
 @dataclass(slots=True)
@@ -139,13 +144,19 @@ async def _data(experiment: Experiment) -> AsyncIterator[tuple[DataPath, Bus, st
 
 def _begin(experiment: Experiment, assembly: Assembly, clock: LabClock, path: DataPath, bus: str) -> Running:
     run_id = str(uuid.uuid4())
-    delivery = path.begin(run_id, experiment.station, simulated=assembly.simulated)
-    sink = Sink(delivery, clock)
     seed, operator = experiment.pace.seed, getuser()
     watch = header(experiment.config, experiment.station, assembly, clock, run=run_id, operator=operator, seed=seed)
     about = of_plan(watch, experiment.plan)
+    refuse_uncalibrated(about, experiment.plan, experiment.consent)
+    correct(assembly.station, about)
+    delivery = path.begin(run_id, experiment.station, simulated=assembly.simulated)
+    sink = Sink(delivery, clock)
     begin(sink, about)
+    for event in told(about, experiment.plan, assembly.abilities.frame.screw):
+        sink(event)
     if experiment.consent:
         sink(consented(experiment.consent, operator, clock))
+    if experiment.provenance is not None:
+        sink(recorded(experiment.provenance, clock))
     run = Run(experiment.plan, assembly.station, experiment.operator, sink)
     return Running(about, run, assembly, clock, delivery, experiment.database, bus)

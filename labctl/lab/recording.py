@@ -18,6 +18,7 @@ from labctl.config import Config
 from labctl.errors import RefusedForSafety
 from labctl.filelock import make_folder
 from labctl.lab.assemble import Assembly
+from labctl.lab.calibrated import quoted
 from labctl.plan import Plan
 from labctl.reading import Event, Record, RunHeader
 from labctl.record.datapath import Delivery
@@ -76,6 +77,7 @@ def header(
         }
         for name, identity in assembly.station.identities.items()
     }
+    instruments = quoted(config.storage.folder, assembly, instruments)
     return RunHeader(
         run=run,
         kind="watch",

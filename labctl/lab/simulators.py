@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from labctl.config import SIMULATED, Config
 from labctl.errors import LabctlError
-from labctl.instrument import VisaWire, Wire
+from labctl.instrument import SerialWire, Wire
 from labctl.lab.assemble import bench_of, simulator_of
 from labctl.sim.bench import ChannelSimulator
 from labctl.sim.host import Host
@@ -98,7 +98,7 @@ async def serving(
 
 def listen_by_default(wire: Wire) -> str:
     """Return where an instrument of this kind of wire is served: TCP or a pseudo-terminal."""
-    return TCP if isinstance(wire, VisaWire) else "pty"
+    return "pty" if isinstance(wire, SerialWire) else TCP
 
 
 @asynccontextmanager

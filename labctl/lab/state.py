@@ -3,7 +3,7 @@
 from labctl.api import InstrumentState, RunStatus, StepLine, Value, Word
 from labctl.clock import LabClock
 from labctl.config import Config
-from labctl.engine.board import ANGLE, BATH, CELL_TEMPERATURE, FORCE_GAUGE, TORQUE
+from labctl.engine.board import ANGLE_GAUGE, BATH, CELL_TEMPERATURE, FORCE_GAUGE, GAS_GAUGE, TORQUE_GAUGE
 from labctl.engine.outline import Line
 from labctl.engine.run import Run
 from labctl.lab.assemble import Assembly
@@ -13,6 +13,7 @@ from labctl.plan import (
     ConstantPower,
     ConstantResistance,
     ConstantVoltage,
+    Impedance,
     Limits,
     Pressure,
     Profile,
@@ -62,11 +63,17 @@ def measured(assembly: Assembly, clock: LabClock, limits: Limits, run: Run | Non
                 low=bound.low,
                 high=bound.high,
             )
-    for rig in parts.rigs.values():
-        for name, high in ((TORQUE, limits.torque), (ANGLE, None)):
+    for side, rig in parts.rigs.items():
+        for name, high in ((TORQUE_GAUGE[side], limits.torque), (ANGLE_GAUGE[side], None)):
             gauge = board.gauges[name]
             age = _age(gauge.time, now)
             values[name] = Value(value=gauge.fresh(now), age=age, period=rig.poll_period, high=high)
+    for side, gas in parts.gases.items():
+        gauge = board.gauges[GAS_GAUGE[side]]
+        most = gas.pressure_range.high
+        values[GAS_GAUGE[side]] = Value(
+            value=gauge.fresh(now), age=_age(gauge.time, now), period=gas.poll_period, high=most
+        )
     if parts.thermostat is not None:
         for name in (BATH, CELL_TEMPERATURE):
             gauge, bound = board.gauges[name], limits.temperature
@@ -137,7 +144,7 @@ def word_of_run(run: Run, *, asked: bool) -> Word:
     if way:
         return Word.CHARGE if way > 0 else Word.DISCHARGE
     match step.action:
-        case ConstantVoltage() | Sweep() | Profile():
+        case ConstantVoltage() | Sweep() | Profile() | Impedance():
             return Word.DISCHARGE if run.progress.step_charge < 0.0 else Word.CHARGE
         case Pressure() | Torque() | Temperature() | Prompt() | Tare():
             return Word.WAIT

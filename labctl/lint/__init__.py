@@ -8,15 +8,16 @@ from itertools import islice
 from pathlib import Path
 
 from labctl.errors import MOST_FINDINGS, Finding, Place, ProtocolError
-from labctl.lint import cycler, electrodes, figures, rig, sequence
+from labctl.lint import cycler, electrodes, figures, hands, rig, sequence, spectra
 from labctl.lint.allow import allowed
 from labctl.lint.subject import Subject
 from labctl.plan import StationAbilities
 from labctl.protocol import LoadedCell, bind_source
 from labctl.protocol.attached import read_protocol
+from labctl.protocol.folders import Folders
 from labctl.protocol.source import Source
 
-_RULES = (*figures.RULES, *electrodes.RULES, *sequence.RULES, *rig.RULES, *cycler.RULES)
+_RULES = (*figures.RULES, *electrodes.RULES, *sequence.RULES, *rig.RULES, *hands.RULES, *cycler.RULES, *spectra.RULES)
 _SEVERITIES = ("error", "warning", "note")
 
 
@@ -25,10 +26,15 @@ def check(
     station: StationAbilities | None = None,
     cell: LoadedCell | None = None,
     settings: Mapping[str, str] | None = None,
+    folders: Folders = tuple,
 ) -> tuple[Finding, ...]:
-    """Return all findings of a protocol file, on a station where one is given."""
+    """Return all findings of a protocol file, on a station where one is given.
+
+    Args:
+        folders: in which protocols are looked for that it runs by name.
+    """
     try:
-        return check_source(read_protocol(path), station, cell, settings)
+        return check_source(read_protocol(path, folders), station, cell, settings)
     except ProtocolError as error:
         return error.findings
 

@@ -131,6 +131,27 @@ CODES: dict[str, Code] = {
         "it would be found out with a cell in the rig",
         "choose another station, or leave it out",
     ),
+    "load-cell-blind": Code(
+        "error",
+        "the load cell may be wrong by more than half of the asked pressure",
+        "5 kN with 1 % of full scale are 0.64 MPa on 10 mm: 0.2 MPa is not seen, and whatever is there passes for it",
+        "choose a load cell of a smaller capacity or a better class",
+        of_station=True,
+    ),
+    "screw-step": Code(
+        "error",
+        "the pressure moves by so much with the smallest turn of the screw that the asked band cannot be kept",
+        "a screw that sticks slips by about two such turns: what is smaller than three is always missed",
+        "put disc springs of the stiffness that the sentence names in series, use a gear, or ask for a wider band",
+        of_station=True,
+    ),
+    "spectrum-band": Code(
+        "error",
+        "a frequency of a spectrum is outside the band that the station measures impedance in",
+        "the instrument would refuse it with a cell in the rig, or answer with its leads",
+        "stay in the band that the sentence names, or choose another station",
+        of_station=True,
+    ),
     "condition": Code(
         "error",
         "a condition says nothing in its step, is ambiguous, or can never be met",
@@ -246,11 +267,36 @@ CODES: dict[str, Code] = {
         "a full charge or discharge trips",
         "write what the active material holds at most, and some room",
     ),
+    "cycle-later": Code(
+        "warning",
+        "a rate is told by the capacity of a cycle that this run cannot have completed when its step first begins",
+        "such a step ends the run before a current flows",
+        "name an earlier cycle; in a run that goes on counting (`--continue`) the number may be right: allow it",
+    ),
     "timeout-short": Code(
         "warning",
         "a time-out comes before a full pass at the step's current could end",
         "a time-out is a fault and ends the run",
         'give it more time, or write then = "next"',
+    ),
+    "spectrum-slow": Code(
+        "warning",
+        "a spectrum takes more than an hour, or more than its time-out",
+        "three periods of 1 mHz are 50 min: the cell changes meanwhile, and a time-out is a fault",
+        "end at a higher frequency, measure fewer points a decade, or give it more time",
+    ),
+    "spectrum-amplitude": Code(
+        "warning",
+        "the sine of an `eis` is larger than 20 mV rms",
+        "a charge transfer is linear well below RT/F, 26 mV at 25 °C, alone; beyond it an impedance is none (Orazem and"
+        " Tribollet, Electrochemical Impedance Spectroscopy, Wiley 2017)",
+        "take 10 mV rms or less, and geis where the cell is larger",
+    ),
+    "spectrum-unrested": Code(
+        "warning",
+        "a spectrum at open circuit follows a current without a rest",
+        "the voltage relaxes while the low frequencies are measured, and the sine is not around it any more",
+        "rest first, until the voltage is stable",
     ),
     "locked-gap": Code(
         "warning",
@@ -265,11 +311,25 @@ CODES: dict[str, Code] = {
         "lock at less, put a spring in series, or close the loop on the force",
         of_station=True,
     ),
+    "calibration": Code(
+        "warning",
+        "a side is pressed whose torque calibration is missing or has expired",
+        "how a torque and a force belong together is known for a rig, its load cell and a time, and differs by half",
+        "calibrate it; `labctl run` and `labctl start` refuse without --consent",
+        of_station=True,
+    ),
     "load-cell": Code(
         "warning",
-        "the load cell's error is larger than the pressure, or than the band it is to be kept in",
-        "5 kN with 1 % of full scale are 0.64 MPa on 10 mm: 0.2 MPa is not seen",
-        "choose a load cell of a smaller capacity or a better class",
+        "the load cell's error is larger than the band in which the pressure is to be kept",
+        "500 N with 1 % of full scale are 64 kPa on 10 mm: ±10 kPa is not told from ±50 kPa",
+        "choose a load cell of a smaller capacity or a better class, or a wider band",
+        of_station=True,
+    ),
+    "by-hand": Code(
+        "warning",
+        "a force is to be kept on a side that a person presses, or with a press that does not lock itself",
+        "a person is asked once: creep takes 5 to 20 % in the first hours, and the cell breathes",
+        "lock the gap, ask again where it matters, or use a rig",
         of_station=True,
     ),
     "torque": Code(
@@ -277,13 +337,6 @@ CODES: dict[str, Code] = {
         "the asked pressure takes more torque than the drive gives, for a moment or for ever",
         "it would end in a time-out, or with a hot drive",
         "ask for less, oil and calibrate the screw, or use a press",
-        of_station=True,
-    ),
-    "screw-step": Code(
-        "warning",
-        "the smallest turn of the screw moves the pressure by more than the asked band",
-        "the loop hunts round its set point and is never stable",
-        "a softer frame, a gear, or a wider band",
         of_station=True,
     ),
     "resolution": Code(
@@ -295,7 +348,7 @@ CODES: dict[str, Code] = {
     ),
     "unguarded": Code(
         "warning",
-        "nothing, or only the instrument itself, bounds the cell when this software fails",
+        "nothing, or only the instrument itself, bounds the cell or holds its pressure when this software fails",
         "no guard can take over an instrument that one process holds",
         "stay there, or consent to it",
         of_station=True,

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from labctl.errors import Finding
 from labctl.lint.figures import areal_capacity
 from labctl.lint.subject import Subject
-from labctl.plan import ConstantCurrent, ConstantPower, ConstantResistance, ConstantVoltage, Step, Sweep
+from labctl.plan import (
+    ConstantCurrent,
+    ConstantPower,
+    ConstantResistance,
+    ConstantVoltage,
+    Impedance,
+    MeasuredCurrent,
+    Step,
+    Sweep,
+)
 from labctl.protocol.findings import humane
 from labctl.protocol.model import Electrode
 
@@ -121,19 +130,28 @@ def _driven_to(step: Step) -> tuple[float, ...]:
     match step.action:
         case ConstantVoltage(voltage=voltage, relative=None):
             return (voltage,)
-        case ConstantCurrent(voltage=voltage) | ConstantPower(voltage=voltage) | ConstantResistance(voltage=voltage):
+        case (
+            ConstantCurrent(voltage=voltage)
+            | MeasuredCurrent(voltage=voltage)
+            | ConstantPower(voltage=voltage)
+            | ConstantResistance(voltage=voltage)
+        ):
             return (voltage,)
         case Sweep(corners=corners):
             return tuple(corner for corner in corners if corner is not None)
+        case Impedance(of="voltage", bias=float(bias)):
+            return (bias,)
     return ()
 
 
 def _key_of_voltage(step: Step) -> str:
     match step.action:
-        case ConstantVoltage() | ConstantCurrent(cv=True):
+        case ConstantVoltage() | ConstantCurrent(cv=True) | MeasuredCurrent(cv=True):
             return "cv"
         case Sweep():
             return "sweep"
+        case Impedance():
+            return "eis"
     return "until"
 
 

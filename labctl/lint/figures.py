@@ -12,8 +12,8 @@ _HOUR = Figure(3600.0)
 
 
 def stated_values(subject: Subject) -> Iterator[Finding]:
-    """Compare each pair of [cell] `stated` by what the cell is: both to the area of the positive electrode."""
-    cell = subject.cell
+    """Compare each pair of [cell] `stated` by what the source says of the cell: both to the area of the electrode."""
+    cell = _as_stated(subject.cell)
     for one, other in cell.stated.items():
         place = subject.of_cell("stated", one.text)
         ours, theirs = areal(one, cell), areal(other, cell)
@@ -102,8 +102,17 @@ def areal(quantity: Quantity, cell: Cell) -> Figure | None:
         case Dimension.SPECIFIC_CURRENT | Dimension.SPECIFIC_CHARGE:
             loading = _loading(cell)
             return None if loading is None else value * loading
-    diameter = cell.positive.diameter
+    diameter = cell.positive.diameter if cell.stack is None else cell.stack.diameter
     return None if diameter is None else value / _disc(diameter)
+
+
+def _as_stated(cell: Cell) -> Cell:
+    """Return the cell with the loading that the source gives, where the protocol is driven by another."""
+    positive = cell.positive
+    if positive.stated_loading is None:
+        return cell
+    said = positive.model_copy(update={"active_loading": positive.stated_loading, "active_mass": None})
+    return cell.model_copy(update={"positive": said})
 
 
 def _of_rate(cell: Cell) -> Figure | None:

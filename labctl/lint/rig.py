@@ -1,4 +1,4 @@
-"""The rig: can the station see, reach and resolve the asked pressure, and what do a locked gap and heat make of it?"""
+"""The rig: can the station see and reach the asked pressure, and what do a locked gap and heat make of it?"""
 
 import math
 from collections.abc import Iterator
@@ -8,11 +8,9 @@ from labctl.lint.electrodes import FARADAY, LITHIUM, is_lithium
 from labctl.lint.figures import areal_capacity
 from labctl.lint.subject import Subject
 from labctl.lint.tree import in_order
-from labctl.plan import Pressure, Side, Stable, StationAbilities, Step, Temperature, Torque
+from labctl.plan import Pressure, Side, Step, Temperature, Torque, band_of
 from labctl.protocol.findings import humane
 
-UNSEEN = 0.5
-"""Share of the asked pressure by which a load cell may be wrong; beyond it the pressure is not seen."""
 DRY, OILED = 0.25, 0.14
 """K of torque = K x diameter x force, of a dry screw and of an oiled one; ±25 % from one tightening to the next."""
 EXPANSION = 12e-6
@@ -28,21 +26,18 @@ LEAST_HEATING = 2.0
 
 
 def load_cell(subject: Subject) -> Iterator[Finding]:
-    """Compare the error of the load cell with the asked pressure, and with the band it is to be kept in."""
+    """Compare the error of the load cell with the band in which the pressure is to be kept."""
     area, station = subject.plan.cell.bore_area, subject.station
     if area is None or station is None:
         return
     errors = dict(station.accuracy)
     for step, side, pascal in _asked(subject):
-        error, band = errors.get(side, 0.0) / area, _band(step, pascal)
-        asked, capacity = humane(pascal, "Pa"), humane(dict(station.measured).get(side, 0.0), "N")
+        error, band = errors.get(side, 0.0) / area, band_of(pascal, step.ends)
+        capacity = humane(dict(station.measured).get(side, 0.0), "N")
         reason = f"the load cell of the {side} side ({capacity}) is right within {humane(error, 'Pa')}"
-        if error > UNSEEN * abs(pascal) and pascal:
-            reason += f": it cannot see {asked}"
-        elif band is not None and error > band:
-            reason += f", less well than the band of ±{humane(band, 'Pa')} asks for"
-        else:
+        if band is None or error <= band:
             continue
+        reason += f", less well than the band of ±{humane(band, 'Pa')} asks for"
         remedy = "Choose a load cell of a smaller capacity or a better class, or a wider band."
         yield subject.finding("load-cell", subject.of_step(step, "pressure", side), reason, remedy)
 
@@ -68,23 +63,6 @@ def torque(subject: Subject) -> Iterator[Finding]:
             continue
         remedy = "Ask for less, oil the screw and calibrate it, raise torque_limit, or use a press."
         yield subject.finding("torque", subject.of_step(step, "pressure", side), reason, remedy)
-
-
-def resolution(subject: Subject) -> Iterator[Finding]:
-    """Compare the pressure of the smallest turn of the screw with the band that is asked for."""
-    area, step_of = subject.plan.cell.bore_area, _smallest(subject.station)
-    if area is None or step_of is None or subject.station is None:
-        return
-    least = step_of / area
-    for step, side, pascal in _asked(subject):
-        band = _band(step, pascal)
-        if side in subject.station.actuated and band is not None and least > 2.0 * band:
-            yield subject.finding(
-                "screw-step",
-                subject.of_step(step, "pressure", side),
-                f"the smallest turn of the screw is {humane(least, 'Pa')} here, and the band ±{humane(band, 'Pa')}",
-                "Put a spring in series, use a gear, or ask for a wider band.",
-            )
 
 
 def locked_gap(subject: Subject) -> Iterator[Finding]:
@@ -166,22 +144,14 @@ def _asked(subject: Subject) -> Iterator[tuple[Step, Side, float]]:
                 yield step, side, pascal
 
 
-def _band(step: Step, pascal: float) -> float | None:
-    """Return ± Pa within which the step wants its pressure; None where it does not say."""
-    bands = [
-        end.condition.within * (abs(pascal) if end.condition.relative else 1.0)
-        for end in step.ends
-        if isinstance(end.condition, Stable)
-    ]
-    return min(bands, default=None)
+def calibration(subject: Subject) -> Iterator[Finding]:
+    """Tell of every driven side without a torque calibration that stands."""
+    station = subject.station
+    lacking = {} if station is None else dict(station.uncalibrated)
+    for step, side, _ in _asked(subject):
+        if station is not None and side in lacking:
+            remedy = f"labctl calibrate torque {station.name} --side {side}; a run asks for --consent until then."
+            yield subject.finding("calibration", subject.of_step(step, "pressure", side), lacking[side], remedy)
 
 
-def _smallest(station: StationAbilities | None) -> float | None:
-    """Return N that the smallest turn of the screw makes."""
-    if station is None or station.angle_resolution is None:
-        return None
-    stiffness, lead = station.frame.stiffness, station.frame.lead
-    return None if stiffness is None or lead is None else station.angle_resolution / math.tau * lead * stiffness
-
-
-RULES = (load_cell, torque, resolution, locked_gap)
+RULES = (load_cell, torque, locked_gap, calibration)

@@ -14,7 +14,9 @@ from labctl.plan import (
     ConstantPower,
     ConstantResistance,
     ConstantVoltage,
+    Impedance,
     Limits,
+    MeasuredCurrent,
     Operator,
     Profile,
     Quantity,
@@ -22,10 +24,13 @@ from labctl.plan import (
     Step,
     Sweep,
     Then,
+    rates_of,
 )
+from labctl.protocol.counted import complete_before
 from labctl.protocol.ends import compares
 from labctl.protocol.findings import humane
 
+_AT_A_CURRENT = (ConstantCurrent, MeasuredCurrent)
 JUMP = 0.05
 """V: a potentiostatic target further from where the cell is drives a surge of current."""
 VOLTAGE_ROOM = 0.01
@@ -42,7 +47,7 @@ def cv_follows(subject: Subject) -> Iterator[Finding]:
             if not isinstance(before, Step) or not isinstance(step, Step):
                 continue
             stopped, held = before.action, step.action
-            if not isinstance(stopped, ConstantCurrent) or not isinstance(held, ConstantVoltage) or held.relative:
+            if not isinstance(stopped, _AT_A_CURRENT) or not isinstance(held, ConstantVoltage) or held.relative:
                 continue
             if _stops_at_voltage(before) and abs(stopped.voltage - held.voltage) > JUMP:
                 yield subject.finding(
@@ -132,7 +137,7 @@ def time_for_a_pass(subject: Subject) -> Iterator[Finding]:
 
 def rows(subject: Subject) -> Iterator[Finding]:
     """Look for steps of which nothing but the first and last row would be recorded."""
-    lasting = (ConstantCurrent, ConstantVoltage, ConstantPower, ConstantResistance, Sweep, Profile, Rest)
+    lasting = (*_AT_A_CURRENT, ConstantVoltage, ConstantPower, ConstantResistance, Sweep, Profile, Rest)
     silent = [s for s in subject.plan.steps() if isinstance(s.action, lasting) and not _recorded(s)]
     if silent:
         yield subject.finding(
@@ -141,6 +146,20 @@ def rows(subject: Subject) -> Iterator[Finding]:
             "nothing says when a row is due: of this step only the first and the last one are recorded",
             'Write [record] interval = "60 s" and voltage = "5 mV".',
         )
+
+
+def cycles_of_rates(subject: Subject) -> Iterator[Finding]:
+    """Look for a rate by the capacity of a cycle that this run alone cannot have completed by then."""
+    for step, complete in complete_before(subject.plan.body):
+        for rate in rates_of(step):
+            if rate.cycle > complete:
+                yield subject.finding(
+                    "cycle-later",
+                    subject.of_step(step, step.verb if isinstance(step.action, MeasuredCurrent) else "until"),
+                    f'"{rate.text}" is told by cycle {rate.cycle}, and at most {complete:.0f} are complete when this'
+                    " step first begins",
+                    "Name one of them; in a run that goes on counting (--continue) the number may be right: allow it.",
+                )
 
 
 def _recorded(step: Step) -> bool:
@@ -161,9 +180,20 @@ def _stops_at_voltage(step: Step) -> bool:
 def _set_point(step: Step) -> tuple[float | None, str]:
     """Return the voltage that the author gave a step, and the key of it; None where the limit itself is meant."""
     match step.action:
-        case ConstantVoltage(voltage=voltage, relative=None) | ConstantCurrent(voltage=voltage, cv=True):
+        case (
+            ConstantVoltage(voltage=voltage, relative=None)
+            | ConstantCurrent(voltage=voltage, cv=True)
+            | MeasuredCurrent(voltage=voltage, cv=True)
+        ):
             return voltage, "cv"
-        case ConstantCurrent(voltage=voltage) | ConstantPower(voltage=voltage) | ConstantResistance(voltage=voltage):
+        case Impedance(of="voltage", bias=float(bias)):
+            return bias, "eis"
+        case (
+            ConstantCurrent(voltage=voltage)
+            | MeasuredCurrent(voltage=voltage)
+            | ConstantPower(voltage=voltage)
+            | ConstantResistance(voltage=voltage)
+        ):
             return (voltage if _stops_at_voltage(step) else None), "until"
     return None, ""
 
@@ -176,7 +206,7 @@ def _full_pass(step: Step) -> bool:
         if end.then is not Then.FAULT
         for compare in compares(end.condition)
     )
-    return isinstance(step.action, ConstantCurrent) and _stops_at_voltage(step) and not short
+    return isinstance(step.action, _AT_A_CURRENT) and _stops_at_voltage(step) and not short
 
 
 def _limits(step: Step, subject: Subject) -> Limits:
@@ -196,4 +226,4 @@ def _bound(quantity: Quantity, limits: Limits) -> Bound:
     return Bound()
 
 
-RULES = (cv_follows, room_to_limits, ends_within_limits, capacity_of_a_pass, time_for_a_pass, rows)
+RULES = (cv_follows, room_to_limits, ends_within_limits, capacity_of_a_pass, time_for_a_pass, rows, cycles_of_rates)

@@ -10,7 +10,7 @@ from labctl.plan import Plan, Rest, StationAbilities, Step
 from labctl.protocol.load import LoadedCell, Protocol
 from labctl.protocol.model import Cell
 from labctl.protocol.scale import merge
-from labctl.protocol.source import KeyPath, Source
+from labctl.protocol.source import KeyPath
 from labctl.protocol.verbs import ForStep, IfStep, Lasting, Named, RepeatStep
 
 
@@ -31,7 +31,7 @@ class Subject:
     def of_cell(self, *path: str) -> Place:
         """Return where the cell's key `path` stands: in the cell file where that says it, else in the protocol."""
         whole: KeyPath = ("cell", *path)
-        if self.cell_file is not None and _exists(self.cell_file.source, whole):
+        if self.cell_file is not None and self.cell_file.source.says(whole):
             return self.cell_file.source.value(whole)
         return self.protocol.source.value(whole)
 
@@ -75,12 +75,3 @@ def _leaves(steps: tuple[Named, ...], path: KeyPath) -> Iterator[tuple[KeyPath, 
                 yield from _leaves(step.otherwise or (), (*here, "else"))
             case _:
                 yield here, step
-
-
-def _exists(source: Source, path: KeyPath) -> bool:
-    data: object = source.data
-    for part in path:
-        if not isinstance(data, dict) or part not in data:
-            return False
-        data = data[part]
-    return True

@@ -20,6 +20,7 @@ ANY_STATION = StationAbilities(
     temperature=(-273.15, math.inf),
     measured=(("negative", math.inf), ("positive", math.inf)),
     external_probe=True,
+    frequencies=(0.0, math.inf),
 )
 """A station that can do everything, for a check without one."""
 
@@ -53,17 +54,23 @@ def bind_source(
 
 
 def _unprotected(source: Source, station: StationAbilities) -> list[Finding]:
-    """Warn of a station at which nothing bounds the cell when this software fails."""
+    """Warn of a station at which nothing bounds the cell, or holds its pressure, when this software fails."""
+    place, found = source.key(("protocol",)), list[Finding]()
+    if station.letting_go:
+        sides = " and the ".join(station.letting_go)
+        reason = f"at station {station.name} the rig of the {sides} side is neither self-locking nor braked"
+        remedy = "The run asks for --consent: the pressure is gone when the drive fails."
+        found.append(Finding("unguarded", place, reason, remedy, severity="warning"))
     if not station.without_takeover:
-        return []
-    place, names = source.key(("protocol",)), ", ".join(station.without_takeover)
+        return found
+    names = ", ".join(station.without_takeover)
     if station.software_only:
         reason = f"at station {station.name} only this software bounds {', '.join(station.software_only)}"
         remedy = "The run asks for --consent: nothing acts there when the computer fails."
     else:
         reason = f"at station {station.name} no guard can take over {names} when the daemon fails"
         remedy = "Only the limits or the watchdog in the instrument act then: trust them, or stay there."
-    return [Finding("unguarded", place, reason, remedy, severity="warning")]
+    return [*found, Finding("unguarded", place, reason, remedy, severity="warning")]
 
 
 __all__ = [

@@ -1,8 +1,11 @@
 """Binds what a verb does: set points in SI, each checked against cell, station and limits before anything moves."""
 
+import math
+from dataclasses import replace
+
 from labctl import plan
 from labctl.plan import SIDES, Bound, Compare, End, Operator, Side, StationAbilities
-from labctl.protocol import ends
+from labctl.protocol import byhand, ends
 from labctl.protocol.basis import Basis
 from labctl.protocol.findings import Refused, humane
 from labctl.protocol.source import KeyPath
@@ -22,12 +25,18 @@ from labctl.protocol.verbs import (
     TorqueStep,
     VoltageStep,
 )
-from labctl.quantity import Quantity
+from labctl.quantity import Dimension, Quantity, QuantityError, parse
 
 DrivenStep = ChargeStep | DischargeStep | CurrentStep
 
 REACHED = 0.95
 """Of a torque: a drive that is bounded by it stops a little below."""
+UNSEEN = 0.5
+"""Share of the asked pressure by which a load cell may be wrong; beyond it the pressure is not seen."""
+STEPS_IN_BAND = 3.0
+"""Smallest turns of a screw that the width of a band must hold: one, and two by which a screw that sticks slips."""
+FASTEST = 0.5
+"""rad/s of a screw, 0.1 mm/s on 1.25 mm of lead: a hand can be withdrawn."""
 
 
 def written_current(step: DrivenStep) -> Quantity:
@@ -51,17 +60,27 @@ def direction(step: Named) -> int:
 
 def constant_current(
     step: DrivenStep, verb: str, bound_ends: tuple[End, ...], basis: Basis, path: KeyPath
-) -> plan.ConstantCurrent:
-    """Bind a constant current; the voltage where it stops is its cut-off, its `cv` or the limit on that side."""
+) -> plan.ConstantCurrent | plan.MeasuredCurrent:
+    """Bind a constant current; the voltage where it stops is its cut-off, its `cv` or the limit on that side.
+
+    One that is told by the capacity of a cycle is held against the limits when its step begins.
+    """
     way = direction(step)
     written = written_current(step)
-    current = checked_current(written, basis, (*path, verb))
+    current = 0.0
+    if written.cycle is None:
+        current = checked_current(written, basis, (*path, verb))
     if way == 0:
         basis.findings.refuse((*path, verb), "current", "a current of zero is no current", 'Write rest = "1 h".')
     if step.cv is not None:
         voltage = checked_voltage(step.cv, basis, (*path, "cv"))
     else:
         voltage = stop_voltage(bound_ends, way, basis, (*path, verb))
+    if written.cycle is not None:
+        with basis.findings.at((*path, verb)):
+            check_cycler(basis.station)
+        rate = plan.MeasuredRate(abs(float(written)) * way, written.cycle, written.text.strip())
+        return plan.MeasuredCurrent(rate, voltage, cv=step.cv is not None)
     return plan.ConstantCurrent(abs(current) * way, voltage, cv=step.cv is not None)
 
 
@@ -111,7 +130,8 @@ def pressure(step: PressureStep, bound_ends: tuple[End, ...], basis: Basis, path
     targets: list[tuple[Side, float]] = []
     for side, value in written:
         with basis.findings.at((*path, side)):
-            _check_side(side, asked.control, basis.station)
+            _check_side(side, basis.station)
+            byhand.refuse_gas_gap(side, asked.control, basis.station)
             if isinstance(value, PressureChange):
                 changes.append(_change(side, value, basis))
                 continue
@@ -120,18 +140,25 @@ def pressure(step: PressureStep, bound_ends: tuple[End, ...], basis: Basis, path
             if relative and value.value == 0:
                 reason = f'"{value}" has no band in per cent around it'
                 raise Refused("condition", reason, 'Write until = "stable within 0.02 MPa for 60 s".')
-    driven = [side for side, _ in written if side in basis.station.actuated]
+            _check_step(side, value, bound_ends, basis)
+    driven = [side for side, _ in written if side in basis.station.ramped]
     if driven and asked.ramp is None:
         reason = f"the {driven[0]} side is driven, and nothing says how fast"
         basis.findings.refuse(path, "pressure", reason, 'Write ramp = "0.1 MPa/s".')
+    with basis.findings.at(path):
+        _check_apart(dict(targets), basis)
     ramp = 0.0 if asked.ramp is None else float(asked.ramp)
-    return plan.Pressure(tuple(targets), ramp, asked.control, tuple(changes))
+    by_hand = tuple(side for side, _ in written if basis.station.tool(side) is not None)
+    if by_hand:
+        with basis.findings.at(path):
+            byhand.refuse_endless(step, "pressure")
+    return plan.Pressure(tuple(targets), ramp, asked.control, tuple(changes), by_hand)
 
 
 def _change(side: Side, change: PressureChange, basis: Basis) -> plan.Change:
     """Bind a pressure relative to the one before; where it may lead at most lies inside the limits."""
     by = float(change.by)
-    if side not in basis.station.actuated:
+    if side not in basis.station.driven:
         reason = f"station {basis.station.name} does not drive the {side} side, so nothing changes its pressure"
         raise Refused("station", reason, "Write the pressure that must be there, or choose another station.")
     if by == 0.0:
@@ -155,19 +182,35 @@ def torque(step: TorqueStep, basis: Basis, path: KeyPath) -> tuple[plan.Torque, 
         return plan.Torque("negative", 0.0), (End(Compare(plan.Quantity.TORQUE, Operator.GE, 0.0), ""),)
     ((side, value),) = written
     with basis.findings.at((*path, side)):
-        if side not in station.actuated:
+        tool = station.tool(side)
+        if side not in station.actuated and tool is None:
             reason = f"station {station.name} does not drive the {side} side"
             raise Refused("station", reason, "Leave the side out, or fit a rig.")
+        if tool is not None:
+            byhand.refuse_torque(tool, value, step, station)
         allowed = basis.limits.pressure_negative if side == "negative" else basis.limits.pressure_positive
         if side in dict(station.measured) and allowed.high is None:
             reason = f"nothing bounds the pressure of the {side} side"
             raise Refused("limits", reason, f'Write pressure.{side} = ["0 MPa", "5 MPa"] in [limits].')
         most = basis.limits.torque
-        if most is not None and float(value) >= most:
+        if most is not None and abs(float(value)) >= most:
             reason = f'"{value}" is not below the limit of torque, {humane(most, "N m")}'
             raise Refused("limits", reason, "Leave room between set point and limit, where noise alone would trip.")
+        if value.value == 0:
+            raise Refused("torque", "a torque of nothing turns no screw", 'Write "0.4 N m", or "-0.4 N m" to loosen.')
+    action = plan.Torque(side, float(value), by_hand=station.tool(side) is not None)
+    if step.torque.speed is not None:
+        with basis.findings.at((*path, "speed")):
+            if float(step.torque.speed) > FASTEST:
+                reason = f'"{step.torque.speed}" is faster than {FASTEST:g} rad/s: a hand has to be withdrawn'
+                raise Refused("torque", reason, 'Write speed = "0.1 rad/s", or leave it out.')
+        action = replace(action, speed=float(step.torque.speed))
+    if action.by_hand:
+        return action, () if step.until else (byhand.TYPED,)
+    if value.value < 0:
+        return action, ()
     reached = Compare(plan.Quantity.TORQUE, Operator.GE, REACHED * float(value))
-    return plan.Torque(side, float(value)), (End(reached, value.text),)
+    return action, (End(reached, value.text),)
 
 
 def temperature(step: TemperatureStep, basis: Basis, path: KeyPath) -> plan.Temperature:
@@ -212,7 +255,17 @@ def prompt(step: PromptStep, basis: Basis, path: KeyPath) -> plan.Prompt:
     if step.answers and step.simulated is not None and step.simulated not in step.answers:
         reason = f'"{step.simulated}" is none of the answers'
         basis.findings.refuse((*path, "simulated"), "prompt", reason, f"They are {', '.join(step.answers)}.")
-    return plan.Prompt(step.prompt, step.answers, step.simulated)
+    quantity = None if step.quantity is None else Dimension(step.quantity)
+    if quantity is not None and step.answers:
+        reason = f"an answer is one of these words or a {quantity}, not both"
+        basis.findings.refuse((*path, "answers"), "prompt", reason, "Leave answers or quantity out.")
+    if quantity is not None and step.simulated is not None:
+        with basis.findings.at((*path, "simulated")):
+            try:
+                parse(step.simulated, quantity)
+            except QuantityError as error:
+                raise Refused("prompt", error.sentence, f"{error.remedy[:1].upper()}{error.remedy[1:]}.") from None
+    return plan.Prompt(step.prompt, step.answers, step.simulated, quantity)
 
 
 # -- checks --------------------------------------------------------------------------------------------------------
@@ -265,16 +318,14 @@ def _check_no_short(volts: float, what: str, basis: Basis) -> None:
         raise Refused("voltage", reason, "Stay above 0 V, or say what kind of cell this is: cell.kind.")
 
 
-def _check_side(side: Side, control: str, station: StationAbilities) -> None:
+def _check_side(side: Side, station: StationAbilities) -> None:
     measured = side in dict(station.measured)
-    if side not in station.actuated and not measured:
+    if side not in station.driven and not measured:
         reason = f"station {station.name} neither drives nor measures the {side} side"
         raise Refused("station", reason, "Leave the side out, or fit a load cell or a rig.")
-    if side in station.actuated and not measured:
+    if side in station.driven and not measured:
         reason = f"station {station.name} has no load cell on the {side} side to close the loop on"
         raise Refused("station", reason, "Fit one: without it nobody knows when the pressure is reached.")
-    if control == "free":
-        raise Refused("not-built", 'control = "free" is not built yet', 'This version runs "force" and "gap".')
 
 
 def _check_pressure(side: Side, written: Quantity, basis: Basis) -> None:
@@ -282,18 +333,61 @@ def _check_pressure(side: Side, written: Quantity, basis: Basis) -> None:
     if area is None:
         raise Refused("cell", f'"{written}" needs the bore to be a force', 'Write bore = "10 mm" in [cell].')
     allowed = basis.limits.pressure_negative if side == "negative" else basis.limits.pressure_positive
-    if side in basis.station.actuated and allowed.high is None:
+    if side in basis.station.driven and allowed.high is None:
         reason = f"nothing bounds the pressure of the {side} side"
         raise Refused("limits", reason, f'Write pressure.{side} = ["0 MPa", "5 MPa"] in [limits].')
+    byhand.refuse_beyond_tool(side, pascal * area, f'"{written}"', basis.station)
     _check_within(pascal, allowed, f'"{written}"', "Pa", "the limits of pressure")
     if pascal == allowed.high:
         reason = f'"{written}" is exactly the limit of pressure, where noise alone would trip'
         raise Refused("limits", reason, "Leave room between set point and limit.")
-    capacity = dict(basis.station.measured).get(side)
+    capacity, error = dict(basis.station.measured).get(side), dict(basis.station.accuracy).get(side, 0.0) / area
+    if capacity is not None and pascal and error > UNSEEN * abs(pascal):
+        reason = (
+            f'"{written}" cannot be seen: the load cell of the {side} side ({humane(capacity, "N")}) '
+            f"is right within {humane(error, 'Pa')} on this bore"
+        )
+        raise Refused("load-cell-blind", reason, "Fit a load cell of a smaller capacity or a better class.")
     if capacity is not None and pascal * area > capacity:
         force, most = humane(pascal * area, "N"), humane(capacity, "N")
         reason = f'"{written}" is {force} on this bore, more than the {most} of the load cell'
         raise Refused("station", reason, "Choose a station with a larger load cell.")
+
+
+def _check_apart(targets: dict[Side, float], basis: Basis) -> None:
+    """Refuse pressures of two driven sides that the wall between them cannot hold apart."""
+    area, wall = basis.scale.cell.bore_area, basis.station.disagreement.wall
+    if area is None or wall is None or not all(side in targets and side in basis.station.actuated for side in SIDES):
+        return
+    apart = abs(targets["negative"] - targets["positive"]) * area
+    if apart > wall:
+        reason = f"both sides are driven, {humane(apart, 'N')} apart, and the wall holds {humane(wall, 'N')}"
+        raise Refused("pressure", reason, "Each would undo what the other does: ask for less, or rest one on a spring.")
+
+
+def _check_step(side: Side, written: Quantity, ends: tuple[End, ...], basis: Basis) -> None:
+    """Refuse a band that the screw of a side cannot keep; a screw that sticks slips by two of its smallest turns."""
+    area, station, band = basis.scale.cell.bore_area, basis.station, plan.band_of(float(written), ends)
+    frame, smallest = station.frame, station.angle_resolution
+    if side not in station.actuated or area is None or band is None:
+        return
+    if frame.stiffness is None or frame.lead is None or smallest is None:
+        return
+    advance = smallest / math.tau * frame.lead
+    stiffest, least = 2.0 * band * area / (STEPS_IN_BAND * advance), STEPS_IN_BAND / 2.0 * advance / area
+    if frame.stiffness <= stiffest:
+        return
+    springs = frame.stiffness * stiffest / (frame.stiffness - stiffest)
+    step = humane(advance * frame.stiffness / area, "Pa")
+    reason = (
+        f'"{written}" cannot be kept within ±{humane(band, "Pa")}: the smallest turn of the screw is {step} in a frame '
+        f"of {frame.stiffness:.2g} N/m, and a screw that sticks slips by about two of them"
+    )
+    remedy = (
+        f"Put disc springs of {springs:.2g} N/m or less in series, use a gear, or ask for "
+        f"±{humane(least * frame.stiffness, 'Pa')} or more."
+    )
+    raise Refused("screw-step", reason, remedy)
 
 
 def _check_within(value: float, allowed: Bound, what: str, unit: str, whose: str) -> None:

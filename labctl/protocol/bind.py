@@ -17,6 +17,7 @@ from labctl.plan import (
     ForEach,
     Hook,
     Loop,
+    MeasuredCurrent,
     Node,
     Outage,
     OutagePolicy,
@@ -25,16 +26,18 @@ from labctl.plan import (
     StationAbilities,
     Step,
     direction,
+    rates_of,
 )
 from labctl.protocol import cycles, ends, limits, model
 from labctl.protocol.basis import Basis
+from labctl.protocol.counted import complete_before
 from labctl.protocol.ends import Context
 from labctl.protocol.findings import Findings, humane
 from labctl.protocol.hash import protocol_hash
 from labctl.protocol.labels import Scope
 from labctl.protocol.load import LoadedCell, Protocol, fill, in_order
 from labctl.protocol.part import FILE
-from labctl.protocol.scale import Scale, bind_cell, check_cell, merge
+from labctl.protocol.scale import Scale, bind_cell, check_cell, merge, out_of_place
 from labctl.protocol.source import KeyPath
 from labctl.protocol.steps import bind_step, record_rule
 from labctl.protocol.verbs import At, EndStep, ForStep, GotoStep, IfStep, Lasting, Named, RepeatStep
@@ -63,6 +66,9 @@ def examine(protocol: Protocol, station: StationAbilities, cell: LoadedCell | No
     whole_cell = merge(file.cell, cell.file.cell if cell else None)
     with findings.at(("cell",)):
         check_cell(whole_cell)
+    for path, refused in out_of_place(whole_cell):
+        with (of_cell if cell and cell.source.says(path) else findings).at(path):
+            raise refused
     bound_cell = bind_cell(whole_cell)
     if cell:
         bound_cell = replace(bound_cell, name=cell.name)
@@ -102,7 +108,9 @@ class _Tree:
         every = [step for _, step in cycles.walk(steps, ("step",))]
         self._targets = frozenset(label for step in every for label in _labels(step))
         self._run_limits = basis.limits
+        self._paths: dict[int, KeyPath] = {}
         self.body = self._list(steps, Scope(frozenset(step.name for step in every if step.name)), ("step",))
+        self._refuse_rates_without_cycles()
 
     def _list(self, steps: tuple[Named, ...], scope: Scope, path: KeyPath) -> tuple[Node, ...]:
         scopes = scope.each(steps)
@@ -125,6 +133,7 @@ class _Tree:
             case IfStep():
                 return self._branch(step, scope, path)
         bound = bind_step(step, next(self._steps), self._basis, scope, path)
+        self._paths[bound.id] = path
         around = None if self._basis.limits is self._run_limits else self._basis.limits
         name = step.name or self._unnamed(bound.name)
         return replace(bound, name=name, record=_over(bound.record, self._record), limits=bound.limits or around)
@@ -164,6 +173,16 @@ class _Tree:
         for key in sorted(step.model_fields_set & {"tag", "starts"}):
             reason = f'"{key}" speaks of cycles, and the passes of this loop are none'
             self._findings.refuse((*path, key), "cycles", reason, 'Write counts = "cycle", or leave it out.')
+
+    def _refuse_rates_without_cycles(self) -> None:
+        """Refuse a rate by the capacity of a cycle where none can be complete yet."""
+        for step, complete in complete_before(self.body):
+            rate = next(rates_of(step), None)
+            if rate is not None and complete == 0.0:
+                key = step.verb if isinstance(step.action, MeasuredCurrent) else "until"
+                reason = f'"{rate.text}" is told by a cycle, and none can be complete when this step first begins'
+                remedy = "Put it behind the loop of that cycle, or in an `if` on its number in a loop."
+                self._findings.refuse((*self._paths[step.id], key), "cycles", reason, remedy)
 
     def _hook(self, hook: At, body: tuple[Node, ...], scope: Scope, path: KeyPath) -> Hook:
         known = [known for node in body if isinstance(node, Step) for known in (node.verb, node.name)]
@@ -216,7 +235,12 @@ def _stop(node: Node, way: int) -> float | None:
     if not isinstance(node, Step) or direction(node.action) != way:
         return None
     match node.action:
-        case ConstantCurrent(voltage=stop) | ConstantPower(voltage=stop) | ConstantResistance(voltage=stop):
+        case (
+            ConstantCurrent(voltage=stop)
+            | MeasuredCurrent(voltage=stop)
+            | ConstantPower(voltage=stop)
+            | ConstantResistance(voltage=stop)
+        ):
             return stop
     return None
 

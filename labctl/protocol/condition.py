@@ -111,7 +111,13 @@ _CHARGES = (Dimension.CHARGE, Dimension.SPECIFIC_CHARGE, Dimension.AREAL_CHARGE)
 
 VALUES: dict[Quantity, tuple[Dimension, ...]] = {
     Quantity.VOLTAGE: (Dimension.VOLTAGE, Dimension.POTENTIAL),
-    Quantity.CURRENT: (Dimension.CURRENT, Dimension.RATE, Dimension.CURRENT_DENSITY, Dimension.SPECIFIC_CURRENT),
+    Quantity.CURRENT: (
+        Dimension.CURRENT,
+        Dimension.RATE,
+        Dimension.CURRENT_DENSITY,
+        Dimension.SPECIFIC_CURRENT,
+        Dimension.MEASURED_RATE,
+    ),
     Quantity.POWER: (Dimension.POWER,),
     Quantity.CAPACITY: _CHARGES,
     Quantity.CAPACITY_OF_CYCLE: _CHARGES,
@@ -140,7 +146,8 @@ MOST_CYCLES = 1000
 _ALIASES = {"pressure.anode": Quantity.PRESSURE_NEGATIVE, "pressure.cathode": Quantity.PRESSURE_POSITIVE}
 _OPERATORS = {"≥": ">=", "≤": "<="}
 _RATIO = r"(?:retention|coulombic_efficiency)\s*\([^()]*\)"
-_SPLIT = re.compile(rf"""("[^"]*"|'[^']*'|{_RATIO}|>=|<=|==|=|>|<|≥|≤|\(|\)|\b(?:and|or|not|for)\b)""")
+_MEASURED = r"(?:[+-]?[\d.]+(?:[eE][+-]?\d+)?\s*|[+-])?(?<![A-Za-z])C\s*\([^()]*\)(?:\s*/\s*[\d.]+(?:[eE][+-]?\d+)?)?"
+_SPLIT = re.compile(rf"""("[^"]*"|'[^']*'|{_RATIO}|{_MEASURED}|>=|<=|==|=|>|<|≥|≤|\(|\)|\b(?:and|or|not|for)\b)""")
 _STABLE = re.compile(r"stable\s+within\s+(.+)", re.DOTALL)
 _HOW = 'write for example "voltage >= 4.3 V", "4.3 V and time >= 1 h" or "stable within 2 % for 60 s"'
 

@@ -1,5 +1,6 @@
 """Binds conditions: what a shorthand means in its step, exact quantities to SI, and what the station cannot measure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -16,6 +17,7 @@ MIN_POLLS = 3
 """A condition that must last is looked at no fewer times."""
 
 DRIVEN = ("charge", "discharge", "current", "cv", "power", "resistance", "sweep", "profile")
+_SINES = ("eis", "geis")
 _AT_A_CURRENT = ("charge", "discharge", "current")
 _SIGNED = ("current", "power", "sweep", "profile")
 """Verbs whose current has a sign in conditions, as it has in what they are told."""
@@ -84,7 +86,7 @@ def end(text: str, tree: written.Tree, follow: Follow, context: Context) -> End:
     """Bind one end of a step; raises Refused, also where it points the wrong way."""
     bound = bind(tree, context)
     fault = follow.then is Then.FAULT
-    speaks_of_cv = context.cc_cv and not fault and any(c.quantity in _CV_ONLY for c in compares(bound))
+    speaks_of_cv = context.cc_cv and not fault and any(each in _CV_ONLY for each in _quantities(bound))
     if speaks_of_cv and _alternatives(bound):
         raise Refused(
             "condition",
@@ -93,6 +95,7 @@ def end(text: str, tree: written.Tree, follow: Follow, context: Context) -> End:
         )
     if not fault:
         _check_sense(bound, text, context)
+        _check_half(bound, text, context)
     return End(bound, text, follow.then, follow.label, follow.why, cv_only=speaks_of_cv)
 
 
@@ -114,6 +117,20 @@ def compares(condition: plan.Condition) -> tuple[Compare, ...]:
         case plan.Not(part):
             return compares(part)
     return ()
+
+
+def _quantities(condition: plan.Condition) -> Iterator[Quantity]:
+    """Yield what a condition compares with a value."""
+    match condition:
+        case Compare(quantity=quantity):
+            yield quantity
+        case plan.CompareRate():
+            yield Quantity.CURRENT
+        case plan.All(parts) | plan.Any(parts):
+            for part in parts:
+                yield from _quantities(part)
+        case plan.Not(part):
+            yield from _quantities(part)
 
 
 def _of_cycles(condition: plan.Condition) -> bool:
@@ -150,8 +167,10 @@ def cut_off(ends: tuple[End, ...], direction: int) -> float | None:
     return None if not voltages else min(voltages) if direction > 0 else max(voltages)
 
 
-def _shorthand(value: Value, context: Context) -> Compare:
+def _shorthand(value: Value, context: Context) -> plan.Condition:
     match value.dimension:
+        case Dimension.MEASURED_RATE if context.cv:
+            return plan.CompareRate(Operator.LE, _measured(value), magnitude=True)
         case Dimension.TIME:
             return Compare(Quantity.TIME, Operator.GE, float(value))
         case Dimension.VOLTAGE | Dimension.POTENTIAL if context.direction:
@@ -165,7 +184,12 @@ def _shorthand(value: Value, context: Context) -> Compare:
     raise Refused("condition", reason, 'Write it in full, such as "voltage >= 4.3 V".')
 
 
-def _comparison(tree: written.Comparison, context: Context) -> Compare:
+def _measured(rate: Value) -> plan.MeasuredRate:
+    assert rate.cycle is not None
+    return plan.MeasuredRate(float(rate), rate.cycle, rate.text.strip())
+
+
+def _comparison(tree: written.Comparison, context: Context) -> plan.Condition:
     quantity = tree.quantity
     if quantity is Quantity.SOC:
         return _soc(tree, context)
@@ -175,6 +199,8 @@ def _comparison(tree: written.Comparison, context: Context) -> Compare:
         value = float(tree.value)
     elif quantity is Quantity.VOLTAGE:
         value = context.scale.volts(tree.value)
+    elif quantity is Quantity.CURRENT and tree.value.cycle is not None:
+        value = float(tree.value)
     elif quantity is Quantity.CURRENT:
         value = context.scale.amperes(tree.value)
     elif quantity in _CHARGES:
@@ -184,6 +210,8 @@ def _comparison(tree: written.Comparison, context: Context) -> Compare:
     # as the verbs charge and discharge take magnitudes, so does current in their conditions
     signed = context.verb in _SIGNED or value < 0
     magnitude = tree.magnitude or (quantity in (Quantity.CURRENT, Quantity.POWER) and not signed)
+    if isinstance(tree.value, Value) and tree.value.cycle is not None:
+        return plan.CompareRate(tree.operator, _measured(tree.value), magnitude, _hold(tree.hold, context))
     over = 0.0
     if quantity in written.DERIVATIVES:
         magnitude, over = tree.magnitude or value >= 0, _window(tree.over, context)
@@ -253,6 +281,9 @@ def _check_meaning(quantity: Quantity, context: Context) -> None:
         raise Refused("condition", reason, 'Ask for "capacity", of this step, or "capacity net".')
     if quantity is Quantity.CV_TIME and not context.cv:
         raise Refused("condition", "this step has no constant-voltage part", 'Add cv = "4.3 V", or ask for "time".')
+    if quantity in _OF_A_DRIVEN_STEP and verb in _SINES:
+        reason = f'the current of a step with the verb {verb} is a sine, so "{quantity}" says nothing'
+        raise Refused("condition", reason, 'Ask for "voltage" or "time".')
     if quantity in _OF_A_DRIVEN_STEP and verb not in (*DRIVEN, "if"):
         reason = f'no current flows in a step with the verb {verb}, so "{quantity}" says nothing'
         raise Refused("condition", reason, 'Ask for "voltage" or "time".')
@@ -292,9 +323,18 @@ def _check_sense(condition: plan.Condition, text: str, context: Context) -> None
             if context.cc_cv and compare == condition:
                 reason = f'"{text}" cannot end a step that goes on at its cv'
                 raise Refused("condition", reason, 'End it by "C/20", "cv_time >= 15 min" or "1 h".')
-        if compare.quantity is Quantity.CURRENT and not context.cv and context.verb in _AT_A_CURRENT:
-            reason = f'"{text}" on a constant current is met at once or never'
-            raise Refused("condition", reason, 'Add a constant-voltage part: cv = "4.3 V".')
+    if Quantity.CURRENT in _quantities(condition) and not context.cv and context.verb in _AT_A_CURRENT:
+        reason = f'"{text}" on a constant current is met at once or never'
+        raise Refused("condition", reason, 'Add a constant-voltage part: cv = "4.3 V".')
+
+
+def _check_half(condition: plan.Condition, text: str, context: Context) -> None:
+    """Refuse an ordinary end of a spectrum by anything but time: it would leave a part of one, for no reason told."""
+    by_time = isinstance(condition, Compare) and condition.quantity in (Quantity.TIME, Quantity.TEST_TIME)
+    if context.verb in _SINES and not by_time:
+        reason = f'"{text}" would end a spectrum before its last frequency'
+        remedy = 'A spectrum ends by itself; write then = "fault: why" if it is an alarm, or end it by its time.'
+        raise Refused("condition", reason, remedy)
 
 
 def _alternatives(condition: plan.Condition) -> bool:

@@ -10,14 +10,12 @@ from pydantic_core import ErrorDetails
 from labctl.errors import MOST_FINDINGS, Finding
 from labctl.protocol.source import KeyPath, Source
 from labctl.protocol.templates import WRITTEN
-from labctl.protocol.verbs import CLASSES, UNBUILT_VERBS
+from labctl.protocol.verbs import CLASSES
 from labctl.quantity import WordingError, shown
 from labctl.table import Model, written_keys
 
-UNBUILT_KEYS = ("by", "stack")
+UNBUILT_KEYS = ("by",)
 """Keys of the language that this version refuses by name."""
-
-_NOT_BUILT = "This version runs {}."
 
 
 def explain(error: ValidationError, root: type[Model], source: Source) -> Iterator[Finding]:
@@ -95,8 +93,6 @@ def _unbuilt(given: object) -> str:
     """Name the form of a value that the language knows and this version does not."""
     if isinstance(given, dict) and "by" in given:
         return "a pressure relative to the present one"
-    if isinstance(given, str) and given.startswith("C(measured"):
-        return "a rate by measured capacity"
     return ""
 
 
@@ -128,21 +124,17 @@ def _unknown_key(key: str, path: KeyPath, table: type[Model], source: Source) ->
 
 
 def _no_verb(path: KeyPath, step: object, source: Source) -> Finding:
-    """Say of a step whether its verb is missing, doubled, misspelt or not built yet."""
+    """Say of a step whether its verb is missing, doubled or misspelt."""
     verbs = ", ".join([*CLASSES, *WRITTEN])
     if not isinstance(step, dict):
         return Finding("verb", source.value(path), "this is no step", 'A step is a table, such as { rest = "1 h" }.')
-    unbuilt = [key for key in step if key in UNBUILT_VERBS]
-    if unbuilt:
-        place = source.key((*path, unbuilt[0]))
-        return Finding("not-built", place, f'the verb "{unbuilt[0]}" is not built yet', _NOT_BUILT.format(verbs))
     found = [key for key in step if key in CLASSES or key in WRITTEN]
     if len(found) > 1:
         two = " and ".join(f'"{verb}"' for verb in found[:2])
         reason = f"one step has the verbs {two}"
         return Finding("verb", source.key((*path, found[1])), reason, "Write two steps: one verb a step.")
     for key in step:
-        near = difflib.get_close_matches(str(key), [*CLASSES, *WRITTEN, *UNBUILT_VERBS], n=1)
+        near = difflib.get_close_matches(str(key), [*CLASSES, *WRITTEN], n=1)
         if near and near[0] not in {"for", "if", "end"}:
             reason = f'{shown(str(key))} is no verb (did you mean "{near[0]}"?)'
             return Finding("verb", source.key((*path, key)), reason, f"The verbs are {verbs}.")

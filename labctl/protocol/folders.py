@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from labctl.textfile import Unreadable, is_inside, read_text
 SUFFIX = ".toml"
 MOST_FILES = 5000
 """In one folder: whoever names more has named the wrong one."""
+Folders = Callable[[], tuple[Path, ...]]
+"""Says where protocols have names, when somebody asks; `tuple` knows of no folder."""
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -59,19 +61,26 @@ def find(name: str, folders: tuple[Path, ...]) -> Path:
     Raises:
         ProtocolError: there is none, or more than one; says which.
     """
-    every = entries(folders)
-    found = [entry for entry in every if entry.name == name] or [e for e in every if e.name.endswith(f"/{name}")]
-    if len(found) > 1:
-        found = [entry for entry in found if entry.title() is not None]
+    found = called(name, folders)
     if len(found) == 1:
         return found[0].path
     if found:
-        candidates = ", ".join(str(entry.path) for entry in found)
-        reason = f"several protocols are called {shown(name)}: {candidates}"
-        raise _refused(Path(name), reason, "Give the path of the one that is meant.")
+        raise _refused(Path(name), several(name, found), "Give the path of the one that is meant.")
     where = ", ".join(map(str, folders)) or "no folder"
     reason = f"there is no file {shown(name)}, and no protocol of that name in {where}"
     raise _refused(Path(name), reason, "`labctl protocols` lists those that there are.")
+
+
+def called(name: str, folders: tuple[Path, ...]) -> list[Entry]:
+    """Return the protocols that a name may mean: those that have it, or else those whose name ends in it."""
+    every = entries(folders)
+    found = [entry for entry in every if entry.name == name] or [e for e in every if e.name.endswith(f"/{name}")]
+    return found if len(found) < 2 else [entry for entry in found if entry.title() is not None]
+
+
+def several(name: str, found: list[Entry]) -> str:
+    """Say that a name means more than one protocol."""
+    return f"several protocols are called {shown(name)}: {', '.join(str(entry.path) for entry in found)}"
 
 
 def commit_of(folder: Path) -> str | None:

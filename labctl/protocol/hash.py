@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from labctl.protocol.verbs import ProtocolFile
 from labctl.quantity import Quantity
 
-SAYS_NOTHING = {"title", "doi", "licence", "inputs", "stated", "check", "part"}
+SAYS_NOTHING = {"title", "doi", "licence", "inputs", "stated", "stated_loading", "check", "part", "attached_from"}
 """Keys that change nothing about what is done; inputs are already filled in."""
 
 
@@ -32,7 +32,8 @@ def meaning(part: object) -> str:
 def _canonical(value: object) -> object:
     """Reduce a model to plain JSON of what it means."""
     if isinstance(value, Quantity):
-        return [str(value.value), value.dimension.value]
+        by = [] if value.cycle is None else [value.cycle]
+        return [str(value.value), value.dimension.value, *by]
     if isinstance(value, BaseModel):
         said = {
             name: getattr(value, name)

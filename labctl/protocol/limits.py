@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from labctl.plan import Bound, Limits, Rates, StationAbilities
 from labctl.protocol.findings import Findings, Refused, humane
@@ -19,7 +20,7 @@ def of_run(
     findings: Findings,
 ) -> Limits:
     """Intersect the limits of station, cell file and protocol; contradictions are noted in the file they stand in."""
-    limits = _of_station(station)
+    limits = _before_springs_bottom(_of_station(station), station, scale.cell.bore_area)
     if cell is not None:
         bounds, of_cell = cell
         limits = _narrow(limits, bounds, scale, of_cell, ("limits",))
@@ -46,6 +47,19 @@ def _of_station(station: StationAbilities) -> Limits:
         disagreement=station.disagreement,
         debounce=station.debounce,
     )
+
+
+def _before_springs_bottom(limits: Limits, station: StationAbilities, area: float | None) -> Limits:
+    """Narrow the pressure of each side that a spring presses to what it gives before its coils touch."""
+    if area is None:
+        return limits
+    for spring in station.springs:
+        most = Bound(high=spring.most / area)
+        if spring.side == "negative":
+            limits = replace(limits, pressure_negative=_meet(limits.pressure_negative, most))
+        else:
+            limits = replace(limits, pressure_positive=_meet(limits.pressure_positive, most))
+    return limits
 
 
 def _narrow(limits: Limits, bounds: Bounds, scale: Scale, findings: Findings, path: KeyPath) -> Limits:

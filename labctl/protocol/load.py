@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from labctl.errors import MOST_FINDINGS, Finding, ProtocolError
 from labctl.protocol.attached import read_protocol
 from labctl.protocol.explain import explain, step_of
+from labctl.protocol.folders import Folders
 from labctl.protocol.inputs import choose
 from labctl.protocol.model import CellFile
 from labctl.protocol.part import disagreements
@@ -43,9 +44,13 @@ class LoadedCell:
         return self.file.cell.name or Path(self.source.name).stem
 
 
-def load(path: Path) -> Protocol:
-    """Read a protocol file with the defaults of its inputs; raises ProtocolError with every finding."""
-    return fill(read_protocol(path), {})
+def load(path: Path, folders: Folders = tuple) -> Protocol:
+    """Read a protocol file with the defaults of its inputs; raises ProtocolError with every finding.
+
+    Args:
+        folders: in which protocols are looked for that it runs by name.
+    """
+    return fill(read_protocol(path, folders), {})
 
 
 def fill(source: Source, settings: Mapping[str, str]) -> Protocol:

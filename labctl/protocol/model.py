@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AliasChoices, AwareDatetime, Field, StrictInt
+from pydantic import AfterValidator, AliasChoices, AwareDatetime, Field, PlainValidator, StrictInt
 
 from labctl.quantity import (
     Dimension,
@@ -21,21 +21,31 @@ from labctl.table import Model
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f{}]+$")]
 
-_CURRENTS = (Dimension.RATE, Dimension.CURRENT, Dimension.CURRENT_DENSITY, Dimension.SPECIFIC_CURRENT)
+CURRENTS = (Dimension.RATE, Dimension.CURRENT, Dimension.CURRENT_DENSITY, Dimension.SPECIFIC_CURRENT)
 _CHARGES = (Dimension.CHARGE, Dimension.SPECIFIC_CHARGE, Dimension.AREAL_CHARGE)
 _VOLTAGES = (Dimension.VOLTAGE, Dimension.POTENTIAL)
 
-Magnitude = Annotated[Quantity, Written(_CURRENTS, positive=True)]
-SignedCurrent = Annotated[Quantity, Written(_CURRENTS)]
+Magnitude = Annotated[Quantity, Written(CURRENTS, positive=True)]
+SignedCurrent = Annotated[Quantity, Written(CURRENTS)]
+DrivenCurrent = Annotated[Quantity, Written((*CURRENTS, Dimension.MEASURED_RATE), positive=True)]
+SignedDrivenCurrent = Annotated[Quantity, Written((*CURRENTS, Dimension.MEASURED_RATE))]
 AnyVoltage = Annotated[Quantity, Written(_VOLTAGES)]
 AnyCharge = Annotated[Quantity, Written(_CHARGES, positive=True)]
 Charge = Annotated[Quantity, Written((Dimension.CHARGE,), positive=True)]
 SpecificCharge = Annotated[Quantity, Written((Dimension.SPECIFIC_CHARGE,), positive=True)]
 SpecificCurrent = Annotated[Quantity, Written((Dimension.SPECIFIC_CURRENT,), positive=True)]
 ArealCharge = Annotated[Quantity, Written((Dimension.AREAL_CHARGE,), positive=True)]
-Figure = Annotated[Quantity, Written((*_CURRENTS, *_CHARGES), positive=True)]
+Figure = Annotated[Quantity, Written((*CURRENTS, *_CHARGES), positive=True)]
 Potential = Annotated[Quantity, Written((Dimension.POTENTIAL,))]
 VoltageChange = Annotated[Quantity, Written((Dimension.VOLTAGE,), positive=True)]
+
+
+def _voltage_or_rest(value: object) -> Quantity | Literal["ocv"]:
+    return "ocv" if value == "ocv" else Written(_VOLTAGES).read(value)
+
+
+VoltageOrRest = Annotated[Quantity | Literal["ocv"], PlainValidator(_voltage_or_rest, json_schema_input_type=str)]
+"""A voltage, or "ocv": that of the cell at open circuit just before."""
 PressureChange = Annotated[Quantity, Written((Dimension.PRESSURE,), positive=True)]
 TemperatureChange = Annotated[Quantity, Written((Dimension.TEMPERATURE_DIFFERENCE,), positive=True)]
 
@@ -87,11 +97,13 @@ class Electrode(Model):
     `one_c` is the specific current that the author calls 1C, `theoretical` the charge that the active material can hold
     at most, `potential` that of the counter electrode against lithium. `areal_capacity`, `li_thickness`,
     `in_thickness` and `li_in_ratio` (atoms of lithium for each of indium, as assembled) steer nothing: by them a check
-    sees whether the electrodes fit each other.
+    sees whether the electrodes fit each other. Nor does `stated_loading`: the source's own, where `active_loading`
+    deliberately is another; by it a check compares what the source says with itself.
     """
 
     material: str = ""
     active_loading: Loading | None = None
+    stated_loading: Loading | None = None
     active_mass: Mass | None = None
     diameter: Length | None = None
     one_c: SpecificCurrent | None = None
@@ -103,10 +115,22 @@ class Electrode(Model):
     li_in_ratio: Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)] | None = None
 
 
+class Stack(Model):
+    """[cell.stack]: what is measured between the electrodes of a blocking cell, which take part in nothing.
+
+    `diameter` turns mA/cm2 into mA and, with `thickness`, a resistance into a conductivity; `mass` steers nothing.
+    """
+
+    material: str = ""
+    thickness: Length | None = None
+    mass: Mass | None = None
+    diameter: Length | None = None
+
+
 def _of_one_kind(stated: dict[Quantity, Quantity]) -> dict[Quantity, Quantity]:
     for one, other in stated.items():
-        if (one.dimension in _CURRENTS) != (other.dimension in _CURRENTS):
-            what, than = ("current", "capacity") if one.dimension in _CURRENTS else ("capacity", "current")
+        if (one.dimension in CURRENTS) != (other.dimension in CURRENTS):
+            what, than = ("current", "capacity") if one.dimension in CURRENTS else ("capacity", "current")
             raise WordingError(
                 f'"{one}" is a {what} and "{other}" a {than}', 'write what is the same, such as "0.2C" = "0.8 mA/cm2"'
             )
@@ -119,17 +143,20 @@ Stated = Annotated[dict[Figure, Figure], AfterValidator(_of_one_kind)]
 class Cell(Model):
     """[cell]: to what the protocol is done; `capacity` is what 1C refers to where no electrode gives `one_c`.
 
+    A blocking cell has a `stack`, and of its electrodes at most a material: neither is positive by its chemistry.
+
     `stated` is what the source says is the same, in two ways of writing it: it steers nothing, and is checked. `soc` is
     the state of charge when the run begins.
     """
 
-    kind: Literal["full", "half", "symmetric", "blocking"] | None = None
     name: str = ""
+    kind: Literal["full", "half", "symmetric", "blocking"] | None = None
     bore: Length | None = None
     capacity: Charge | None = None
     soc: StateOfCharge | None = None
     positive: Electrode = Field(default=Electrode(), validation_alias=AliasChoices("positive", "cathode"))
     negative: Electrode = Field(default=Electrode(), validation_alias=AliasChoices("negative", "anode"))
+    stack: Stack | None = None
     stated: Stated = Field(default_factory=dict)
 
 

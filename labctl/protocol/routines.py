@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt
 
-from labctl.protocol.model import Magnitude, VoltageSpan
+from labctl.protocol.model import DrivenCurrent, VoltageSpan
 from labctl.protocol.pulses import PlainStep, Test
 from labctl.quantity import Dimension, Duration, parse
 from labctl.table import Model
@@ -19,29 +19,29 @@ class Window(Model):
     """What a cycle goes between: with `cut_off` a charge holds its voltage until the current has fallen to that."""
 
     window: VoltageSpan = Field(examples=['["2.5 V", "4.2 V"]'])
-    cut_off: Magnitude | None = None
+    cut_off: DrivenCurrent | None = None
     rest: Duration = parse("10 min", Dimension.TIME)
 
 
 class Formation(Window):
     """The first cycles of a cell, slow and all alike."""
 
-    current: Magnitude = Field(examples=['"C/20"'])
+    current: DrivenCurrent = Field(examples=['"C/20"'])
     cycles: Cycles = 3
 
 
 class RateCapability(Window):
     """Cycles at one discharge rate after another; charged at the same rate, or always at `charge`."""
 
-    rates: tuple[Magnitude, ...] = Field(min_length=1, max_length=MOST_RATES, examples=['["C/10", "C/2", "1C"]'])
-    charge: Magnitude | None = None
+    rates: tuple[DrivenCurrent, ...] = Field(min_length=1, max_length=MOST_RATES, examples=['["C/10", "C/2", "1C"]'])
+    charge: DrivenCurrent | None = None
     cycles: Cycles = 3
 
 
 class CapacityCheck(Window):
     """One slow charge and discharge that is no cycle."""
 
-    current: Magnitude = Field(examples=['"C/20"'])
+    current: DrivenCurrent = Field(examples=['"C/20"'])
 
 
 class Routine(Test):

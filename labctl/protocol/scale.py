@@ -1,11 +1,14 @@
 """What a C-rate, a current density, a specific capacity or a potential vs Li is on one cell, in SI."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from labctl.plan import BoundCell
 from labctl.protocol.findings import Refused
-from labctl.protocol.model import Cell, Electrode
+from labctl.protocol.model import Cell, Electrode, Stack
+from labctl.protocol.source import KeyPath
 from labctl.quantity import Dimension, Quantity
 
 
@@ -13,12 +16,21 @@ def merge(protocol: Cell, given: Cell | None) -> Cell:
     """Let what a cell file says fill and override what the protocol says."""
     if given is None:
         return protocol
-    electrodes = {side: _override(getattr(protocol, side), getattr(given, side)) for side in ("positive", "negative")}
-    own = {key: getattr(given, key) for key in given.model_fields_set if key not in electrodes}
-    return protocol.model_copy(update=own | electrodes)
+    parts: dict[str, Electrode | Stack | None] = {
+        "positive": _override(protocol.positive, given.positive),
+        "negative": _override(protocol.negative, given.negative),
+        "stack": given.stack or protocol.stack
+        if given.stack is None or protocol.stack is None
+        else _override(protocol.stack, given.stack),
+    }
+    own = {key: getattr(given, key) for key in given.model_fields_set if key not in parts}
+    return protocol.model_copy(update=own | parts)
 
 
-def _override(base: Electrode, given: Electrode) -> Electrode:
+_Part = TypeVar("_Part", Electrode, Stack)
+
+
+def _override(base: _Part, given: _Part) -> _Part:
     return base.model_copy(update={key: getattr(given, key) for key in given.model_fields_set})
 
 
@@ -32,10 +44,27 @@ def check_cell(cell: Cell) -> None:
         raise Refused("cell", reason, "Keep the one that the source gives.")
 
 
+def out_of_place(cell: Cell) -> Iterator[tuple[KeyPath, Refused]]:
+    """Yield which keys speak of a chemistry that a blocking cell has not, or of a stack that no other cell has."""
+    if cell.kind != "blocking":
+        if cell.stack is not None and cell.kind is not None:
+            reason = f"a {cell.kind} cell has electrodes, not a stack between two that block"
+            yield ("cell", "stack"), Refused("cell", reason, 'Leave it out, or write kind = "blocking".')
+        return
+    reason = '"{}" says nothing of a blocking cell: neither of its electrodes takes lithium up'
+    for key in ("capacity", "soc"):
+        if getattr(cell, key) is not None:
+            yield ("cell", key), Refused("cell", reason.format(key), f"Leave it out. {_ABSOLUTE}")
+    for side in ("positive", "negative"):
+        for key in sorted(getattr(cell, side).model_fields_set - {"material"}):
+            how = "Leave it out: what is measured stands in [cell.stack], with its diameter."
+            yield ("cell", side, key), Refused("cell", reason.format(key), how)
+
+
 def bind_cell(cell: Cell) -> BoundCell:
     """Turn a cell's description into areas, masses and amperes; what is not said stays None."""
     positive = cell.positive
-    area = _disc(positive.diameter)
+    area = _disc(positive.diameter if cell.stack is None else cell.stack.diameter)
     mass = None if positive.active_mass is None else float(positive.active_mass)
     if mass is None and positive.active_loading is not None and area is not None:
         mass = float(positive.active_loading) * area
@@ -54,6 +83,7 @@ def bind_cell(cell: Cell) -> BoundCell:
         theoretical=theoretical,
         negative_potential=None if potential is None else float(potential),
         soc=None if cell.soc is None else float(cell.soc),
+        stack_thickness=None if cell.stack is None or cell.stack.thickness is None else float(cell.stack.thickness),
     )
 
 
@@ -76,6 +106,9 @@ class Scale:
                 return float(current) * self._known(self.cell.positive_area, current, _AREA)
             case Dimension.SPECIFIC_CURRENT:
                 return float(current) * self._known(self.cell.active_mass, current, _MASS)
+            case Dimension.MEASURED_RATE:
+                reason = f'"{current}" is known only when its step begins, so it can be no bound'
+                raise Refused("current", reason, "Write a current, or a rate by the cell's own capacity.")
         return float(current)
 
     def coulombs(self, charge: Quantity) -> float:
@@ -96,6 +129,10 @@ class Scale:
         return round(float(voltage) - potential, 12)
 
     def _known(self, value: float | None, quantity: Quantity, lack: tuple[str, str]) -> float:
+        if value is None and self.cell.kind == "blocking":
+            lack = _STACK if lack is _AREA else lack
+            if lack is not _STACK:
+                raise Refused("cell", f'"{quantity}" needs {lack[0]}, and a blocking cell has none', _ABSOLUTE)
         if value is None:
             raise Refused("cell", f'"{quantity}" needs {lack[0]}, which neither protocol nor cell file gives', lack[1])
         return value
@@ -106,8 +143,10 @@ _ONE_C = (
     'Write one_c = "200 mA/g" with active_mass, or with active_loading and diameter, in [cell.positive].',
 )
 _AREA = ("the electrode's diameter", 'Write diameter = "10 mm" in [cell.positive].')
+_STACK = ("the diameter of the stack", 'Write diameter = "10 mm" in [cell.stack].')
 _MASS = ("the active mass", 'Write active_mass = "11 mg", or active_loading and diameter, in [cell.positive].')
 _POTENTIAL = (
     "the potential of the counter electrode",
     'Write potential = "0.62 V vs Li" in [cell.negative], and its source.',
 )
+_ABSOLUTE = "Write currents in mA or mA/cm2, capacities in mAh or mAh/cm2, and voltages at the terminals."

@@ -46,6 +46,10 @@ class Source:
         near = self._nearest(path)
         return self._places.keys.get(near) or self._places.values.get(near, self.start())
 
+    def says(self, path: KeyPath) -> bool:
+        """Whether the file has a value at `path`, by either name of a key."""
+        return len(self._nearest(path)) == len(path)
+
     def line(self, path: KeyPath) -> int:
         """Return the line on which the value at `path` stands."""
         return self.value(path).line

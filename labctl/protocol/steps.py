@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from labctl import plan
 from labctl.plan import Compare, End, Operator, Quantity, RecordRule, Step, Then
-from labctl.protocol import actions, ends, limits, moving
+from labctl.protocol import actions, ends, impedance, limits, moving
 from labctl.protocol.basis import Basis
 from labctl.protocol.ends import Context
 from labctl.protocol.findings import Refused, humane
@@ -18,7 +18,9 @@ from labctl.protocol.verbs import (
     ChargeStep,
     CurrentStep,
     DischargeStep,
+    EisStep,
     EndStep,
+    GeisStep,
     GotoStep,
     HandoverStep,
     Lasting,
@@ -40,7 +42,7 @@ from labctl.protocol.verbs import (
 from labctl.quantity import Duration
 
 _VERB_OF = {table: verb for verb, table in CLASSES.items()}
-_ENDS_BY_ITSELF = (SweepStep, ProfileStep)
+_ENDS_BY_ITSELF = (SweepStep, ProfileStep, EisStep, GeisStep)
 _GROWING = (Quantity.TIME, Quantity.TEST_TIME, Quantity.CAPACITY)
 
 
@@ -97,6 +99,9 @@ def _describe(step: Named, verb: str) -> str:
         return verb
     if isinstance(step, SweepStep):
         return f"{verb} {' to '.join(str(corner) for corner in step.sweep)}"
+    if isinstance(step, EisStep | GeisStep):
+        table = step.eis if isinstance(step, EisStep) else step.geis
+        return f"{verb} {table.from_}" + ("" if table.from_ == table.to else f" to {table.to}")
     return f"{verb} {getattr(step, verb)}"
 
 
@@ -175,6 +180,10 @@ def _action(step: Lasting, verb: str, bound: tuple[End, ...], basis: Basis, path
             return moving.sweep(step, basis, path)
         case ProfileStep():
             return moving.profile(step, bound, basis, path)
+        case EisStep():
+            return impedance.of_voltage(step.eis, basis, (*path, verb))
+        case GeisStep():
+            return impedance.of_current(step.geis, basis, (*path, verb))
         case PressureStep():
             return actions.pressure(step, bound, basis, path)
         case TemperatureStep():

@@ -14,6 +14,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from labctl.errors import MOST_FINDINGS, Finding, Place, ProtocolError
+from labctl.protocol.attached import name_of_found
 from labctl.protocol.explain import explain
 from labctl.protocol.here import Here
 from labctl.protocol.inputs import Names, Value, choose
@@ -36,7 +37,7 @@ MAX_NESTED = 8
 MAX_DEPTH = 60
 """Keys and numbers of elements on the way to a step."""
 
-_LITERAL = ("schema", "protocol", "inputs", "attached", "check")
+_LITERAL = ("schema", "protocol", "inputs", "attached", "attached_from", "check")
 M = TypeVar("M", bound=Model)
 _STAND_IN: dict[str, object] = {"rest": "1 s"}
 """For a step that is refused already, so that the others can still be judged."""
@@ -82,6 +83,9 @@ class _Unfolder:
         self.tables = 0
         self._name = source.name
         self._attached: dict[str, object] = attached if isinstance(attached, dict) else {}
+        lay = source.data.get("attached_from")
+        said = lay.items() if isinstance(lay, dict) else ()
+        self._lay = {name: path for name, path in said if isinstance(path, str) and path.isprintable()}
         self._read: dict[str, Source | None] = {}
         self._expanded = 0
         self._defined: set[tuple[str, str]] = set()
@@ -198,8 +202,17 @@ class _Unfolder:
         step = self._form(RunStep, filled, here)
         if step is None:
             return dict(_STAND_IN)
-        found = self._of_file(step, here) if step.run.endswith(FILE) else self._of_definition(step, here)
+        path = self._file(step.run, here)
+        found = self._of_definition(step, here) if path is None else self._of_file(step, path, here)
         return _group(step.run, step.name, found) if found.get("do") else dict(_STAND_IN)
+
+    def _file(self, name: str, here: Here) -> str | None:
+        """Return under which name a file is attached that `run` names here; None where it names a definition."""
+        beside, found = here.beside(name), name_of_found(name)
+        if name.endswith(FILE):
+            return found if found in self._attached and beside not in self._attached else beside
+        defined = here.source.data.get("define")
+        return found if found in self._attached and not (isinstance(defined, dict) and name in defined) else None
 
     def _of_definition(self, step: RunStep, here: Here) -> dict[str, object]:
         defined = here.source.data.get("define")
@@ -207,7 +220,8 @@ class _Unfolder:
         if step.run not in known:
             near = difflib.get_close_matches(step.run, list(known), n=1)
             hint = f' (did you mean "{near[0]}"?)' if near else ""
-            reason, remedy = f"nothing is defined as {shown(step.run)}{hint}", "Define it in [define], or name a .toml."
+            reason = f"nothing is defined as {shown(step.run)}{hint}"
+            remedy = "Define it in [define], or name a file beside this one, or what `labctl protocols` lists."
             self._refuse(here.value("run"), reason, remedy, "run")
             return {}
         self._defined.add((here.file, step.run))
@@ -223,8 +237,7 @@ class _Unfolder:
         self.origins[inner.out] = inner.origin
         return {"do": self._fill(steps, inner)}
 
-    def _of_file(self, step: RunStep, here: Here) -> dict[str, object]:
-        path = here.beside(step.run)
+    def _of_file(self, step: RunStep, path: str, here: Here) -> dict[str, object]:
         part = self._part(path, here)
         if part is None:
             return {}
@@ -257,7 +270,8 @@ class _Unfolder:
         if path not in self._read:
             self._read[path] = None
             try:
-                self._read[path] = parse(str(PurePath(self._name).parent / path), text, ProtocolError)
+                lay = self._lay.get(path, str(PurePath(self._name).parent / path))
+                self._read[path] = parse(lay, text, ProtocolError)
             except ProtocolError as error:
                 self._note(*error.findings)
         return self._read[path]

@@ -23,6 +23,7 @@ from labctl.protocol.model import (
     Bounds,
     Cell,
     Check,
+    DrivenCurrent,
     Head,
     Input,
     Magnitude,
@@ -30,18 +31,21 @@ from labctl.protocol.model import (
     Outage,
     Record,
     RunLimits,
-    SignedCurrent,
+    SignedDrivenCurrent,
     VoltageChange,
+    VoltageOrRest,
 )
 from labctl.protocol.profile import Attached
+from labctl.protocol.spectrum import CurrentSpectrum, VoltageSpectrum
 from labctl.quantity import (
+    AngularSpeed,
     Dimension,
     Duration,
     Pressure,
     Quantity,
     Resistance,
+    SignedTorque,
     Temperature,
-    Torque,
     WordingError,
     Written,
 )
@@ -53,12 +57,6 @@ MAX_SWEEPS = 1000
 
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Ramp = Annotated[Quantity, Written((Dimension.PRESSURE_RATE,), positive=True)]
-
-UNBUILT_VERBS = (
-    "eis",
-    "geis",
-)
-"""Verbs of the language that this version refuses by name."""
 
 
 class Named(Model):
@@ -88,21 +86,21 @@ class RestStep(Lasting):
 class ChargeStep(Lasting):
     """Constant current into the positive terminal; `cv` adds constant voltage in the same step."""
 
-    charge: Magnitude
+    charge: DrivenCurrent
     cv: AnyVoltage | None = None
 
 
 class DischargeStep(Lasting):
     """Constant current out of the positive terminal; `cv` adds constant voltage in the same step."""
 
-    discharge: Magnitude
+    discharge: DrivenCurrent
     cv: AnyVoltage | None = None
 
 
 class CurrentStep(Lasting):
     """Constant current with its sign, positive charges; `cv` adds constant voltage in the same step."""
 
-    current: SignedCurrent
+    current: SignedDrivenCurrent
     cv: AnyVoltage | None = None
 
 
@@ -128,14 +126,7 @@ class ResistanceStep(Lasting):
     max_current: Magnitude | None = None
 
 
-def _corner(value: object) -> Quantity | Literal["ocv"]:
-    return "ocv" if value == "ocv" else Written((Dimension.VOLTAGE, Dimension.POTENTIAL)).read(value)
-
-
-Corner = Annotated[Quantity | Literal["ocv"], PlainValidator(_corner, json_schema_input_type=str)]
-
-
-def _some_way(corners: tuple[Corner, ...]) -> tuple[Corner, ...]:
+def _some_way(corners: tuple[VoltageOrRest, ...]) -> tuple[VoltageOrRest, ...]:
     if not 2 <= len(corners) <= MAX_CORNERS:
         raise WordingError(
             f"a sweep has 2 to {MAX_CORNERS} voltages, not {len(corners)}",
@@ -150,7 +141,9 @@ class SweepStep(Lasting):
     `resolution` is the largest stair in which the host may move it.
     """
 
-    sweep: Annotated[tuple[Corner, ...], AfterValidator(_some_way)] = Field(examples=['["ocv", "4.3 V", "2.5 V"]'])
+    sweep: Annotated[tuple[VoltageOrRest, ...], AfterValidator(_some_way)] = Field(
+        examples=['["ocv", "4.3 V", "2.5 V"]']
+    )
     rate: Annotated[Quantity, Written((Dimension.VOLTAGE_RATE,), positive=True)] = Field(examples=['"0.1 mV/s"'])
     max_current: Magnitude = Field(examples=['"1 mA"'])
     cycles: Annotated[StrictInt, Field(ge=1, le=MAX_SWEEPS)] = 1
@@ -162,6 +155,18 @@ class ProfileStep(Lasting):
 
     profile: Name = Field(examples=['"drive.csv"'])
     interpolation: Literal["step", "linear"] = "step"
+
+
+class EisStep(Lasting):
+    """An impedance spectrum with a sine of voltage around a voltage; at open circuit where none is named."""
+
+    eis: VoltageSpectrum = Field(examples=['{ from = "1 MHz", to = "0.1 Hz", amplitude = "10 mV rms" }'])
+
+
+class GeisStep(Lasting):
+    """An impedance spectrum with a sine of current around a current; around none where none is named."""
+
+    geis: CurrentSpectrum = Field(examples=['{ from = "1 kHz", to = "0.1 Hz", amplitude = "0.1 mA rms" }'])
 
 
 class PressureChange(Model):
@@ -198,14 +203,15 @@ class PressureStep(Lasting):
 
 
 class TorqueTarget(Model):
-    """Which side is tightened, and how far."""
+    """Which side is tightened, or with a negative torque loosened, how far and how fast."""
 
-    negative: Torque | None = Field(default=None, validation_alias=AliasChoices("negative", "anode"))
-    positive: Torque | None = Field(default=None, validation_alias=AliasChoices("positive", "cathode"))
+    negative: SignedTorque | None = Field(default=None, validation_alias=AliasChoices("negative", "anode"))
+    positive: SignedTorque | None = Field(default=None, validation_alias=AliasChoices("positive", "cathode"))
+    speed: AngularSpeed | None = None
 
 
 class TorqueStep(Lasting):
-    """Tighten the screw of a side until it needs a torque, then leave it there, locked."""
+    """Turn the screw of a side with at most a torque: tighten until it needs that, or loosen; then leave it, locked."""
 
     torque: TorqueTarget
 
@@ -229,10 +235,11 @@ class TareStep(Named):
 
 
 class PromptStep(Named):
-    """Ask the operator; the circuit is open meanwhile. `simulated` is what a simulated operator answers."""
+    """Ask the operator, for a word or a quantity; the circuit is open meanwhile. `simulated` is a simulated answer."""
 
     prompt: Text
     answers: tuple[Text, ...] = ()
+    quantity: Literal["length", "mass", "force", "torque", "pressure", "temperature", "time"] | None = None
     simulated: Text | None = None
 
 
@@ -346,6 +353,8 @@ CLASSES: dict[str, type[Named]] = {
     "resistance": ResistanceStep,
     "sweep": SweepStep,
     "profile": ProfileStep,
+    "eis": EisStep,
+    "geis": GeisStep,
     "pressure": PressureStep,
     "torque": TorqueStep,
     "tare": TareStep,
@@ -372,7 +381,7 @@ def verb_of(step: object) -> str | None:
     found = [verb for verb in CLASSES if verb in step]
     if "cv" in found and len(found) == 2 and (other := {*found} - {"cv"}) <= WITH_CV:
         return other.pop()
-    return found[0] if len(found) == 1 and not any(verb in step for verb in UNBUILT_VERBS) else None
+    return found[0] if len(found) == 1 else None
 
 
 def _tag(step: object) -> str | None:
@@ -390,6 +399,8 @@ AnyStep = Annotated[
     | Annotated[ResistanceStep, Tag("<resistance>")]
     | Annotated[SweepStep, Tag("<sweep>")]
     | Annotated[ProfileStep, Tag("<profile>")]
+    | Annotated[EisStep, Tag("<eis>")]
+    | Annotated[GeisStep, Tag("<geis>")]
     | Annotated[PressureStep, Tag("<pressure>")]
     | Annotated[TorqueStep, Tag("<torque>")]
     | Annotated[TareStep, Tag("<tare>")]
@@ -426,6 +437,8 @@ class ProtocolFile(Model):
     record: Record = Record()
     outage: Outage = Outage()
     attached: dict[str, Attached] = Field(default_factory=dict)
+    attached_from: dict[str, Annotated[str, Field(pattern=r"^[^\x00-\x1f]*$")]] = Field(default_factory=dict)
+    """Where those of them lay that were found by name in the folders of protocols."""
     check: Check = Check()
     define: dict[str, list[object]] = Field(default_factory=dict)
     """Lists of steps by name; they are unfolded before the form is checked."""

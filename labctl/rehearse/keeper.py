@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from labctl.engine import spectrum
 from labctl.plan import Plan, RecordRule
 from labctl.reading import COLUMNS, Event, Reading, Record, RunState, Severity
 from labctl.record.aggregate import Span
@@ -20,6 +21,15 @@ _TIME = COLUMNS.index("test_time_second")
 _VOLTAGE, _CURRENT = COLUMNS.index("voltage_volt"), COLUMNS.index("current_ampere")
 
 
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Impedance (ohm) at a frequency (Hz); a negative imaginary part is capacitive."""
+
+    frequency: float
+    real: float
+    imaginary: float
+
+
 @dataclass(slots=True)
 class KeptStep:
     """An executed step, of which a few rows are left.
@@ -27,6 +37,7 @@ class KeptStep:
     Attributes:
         lowest, highest: traced quantity -> row that holds its minimum, its maximum.
         readings: how many the real run would store.
+        spectrum: what was measured of an impedance, in the order of measurement.
     """
 
     step_count: int
@@ -39,6 +50,7 @@ class KeptStep:
     highest: dict[str, Reading] = field(default_factory=dict)
     end_reason: str | None = None
     readings: float = 0.0
+    spectrum: list[Point] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
@@ -103,6 +115,7 @@ class Keeper:
         self.curves = Curves()
         self.trouble: list[Event] = []
         self._storage = Storage(poll_period)
+        self._text = len(plan.text.encode())
         self.duration = 0.0
         self._gap = gap
         self._rules: Mapping[int, RecordRule] = {step.id: step.record for step in plan.steps()}
@@ -127,7 +140,7 @@ class Keeper:
 
     def size(self, readings: int) -> int:
         """Return bytes that the database of the real run would grow by, with so many readings."""
-        return self._storage.size(readings, len(self.steps), len(self._cycles))
+        return self._text + self._storage.size(readings, len(self.steps), len(self._cycles))
 
     def _cycle(self, count: int, span: Span, complete: bool) -> CycleRow:
         coulombic, energy = span.efficiencies()
@@ -161,6 +174,10 @@ class Keeper:
                 data = event.data
                 names = (data["step_count"], data["step_id"], data["name"], data["verb"], data["cycle_count"])
                 self.steps.append(KeptStep(*names))
+            case spectrum.KIND:
+                data = event.data
+                point = (data["frequency_hertz"], data["real_impedance_ohm"], data["imaginary_impedance_ohm"])
+                self.steps[-1].spectrum.append(Point(*point))
             case "step.ended":
                 self.steps[-1].end_reason = event.data["reason"]
             case "run.ended":

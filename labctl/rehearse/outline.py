@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from labctl.engine.cycles import references_of
 from labctl.plan import Branch, ForEach, Hook, Loop, Node, Plan, RecordRule, Step
 from labctl.rehearse.keeper import KeptStep
 
@@ -16,7 +17,8 @@ def with_boundaries_only(plan: Plan) -> Plan:
 
 
 def with_few_passes(plan: Plan, passes: int = SAMPLE_PASSES) -> Plan:
-    """Return a plan whose loops have a few passes at most."""
+    """Return a plan whose loops have a few passes at most, or as many as the latest cycle that it refers to."""
+    passes = max(passes, *references_of(plan), 0)
     return replace(plan, body=_outlined(plan.body, boundaries_only=False, passes=passes))
 
 

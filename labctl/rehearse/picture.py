@@ -1,9 +1,11 @@
-"""A rehearsal as a picture: voltage, current and pressure over time, capacity and Coulombic efficiency over cycles."""
+"""A rehearsal as a picture: voltage, current and pressure over time, spectra, capacity and efficiency over cycles."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.errors import StorageError
+from labctl.rehearse.keeper import Point
 from labctl.rehearse.rehearsal import DISCLAIMER, Rehearsal
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ def save_picture(rehearsal: Rehearsal, path: Path) -> None:
     from matplotlib.figure import Figure
 
     pressures = [name for name in LABELS if name in rehearsal.measured()]
-    panels = 2 + bool(pressures) + bool(rehearsal.cycles)
+    spectra = [step.spectrum for step in rehearsal.kept if step.spectrum]
+    panels = 2 + bool(pressures) + bool(spectra) + bool(rehearsal.cycles)
     figure = Figure(figsize=(PANEL[0], PANEL[1] * panels), layout="constrained")
     axes = list(figure.subplots(panels, squeeze=False)[:, 0])
     plan = rehearsal.plan
@@ -37,6 +40,8 @@ def save_picture(rehearsal: Rehearsal, path: Path) -> None:
     _over_time(axes[1], rehearsal.curves, {"current_ampere": ""}, 1e-3, "I / mA")
     if pressures:
         _over_time(axes[2], rehearsal.curves, {name: LABELS[name] for name in pressures}, 1e6, "p / MPa")
+    if spectra:
+        _nyquist(axes[2 + bool(pressures)], spectra)
     if rehearsal.cycles:
         _over_cycles(axes[-1], rehearsal)
     try:
@@ -56,6 +61,17 @@ def _over_time(axes: "Axes", curves: "Curves", labels: dict[str, str], scale: fl
         axes.legend(loc="best", fontsize="small")
     axes.set_xlabel("t / d" if days else "t / h")
     axes.set_ylabel(ylabel)
+
+
+def _nyquist(axes: "Axes", spectra: Sequence[Sequence[Point]]) -> None:
+    """Draw spectra as far up as they reach to the right: what rises further is a capacitance."""
+    for spectrum in spectra:
+        axes.plot([point.real for point in spectrum], [-point.imaginary for point in spectrum], ".-", markersize=3)
+    top = max(point.real for spectrum in spectra for point in spectrum)
+    axes.set_xlim(0.0, 1.1 * top)
+    axes.set_ylim(-0.1 * top, 0.6 * top)
+    axes.set_xlabel("Z' / Ω")
+    axes.set_ylabel("-Z'' / Ω")
 
 
 def _over_cycles(axes: "Axes", rehearsal: Rehearsal) -> None:

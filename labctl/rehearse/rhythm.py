@@ -6,7 +6,15 @@ from collections.abc import Callable
 
 from labctl.clock import LATE, LabClock
 from labctl.engine.station import POLLS_TO_SILENCE, Instruments, Station
-from labctl.plan import ConstantCurrent, ConstantPower, ConstantResistance, ConstantVoltage, Rest, Step
+from labctl.plan import (
+    ConstantCurrent,
+    ConstantPower,
+    ConstantResistance,
+    ConstantVoltage,
+    MeasuredCurrent,
+    Rest,
+    Step,
+)
 
 POLLS_A_STEP = 100
 """At least: a step's end is then found within a hundredth of its length."""
@@ -94,13 +102,16 @@ class RehearsedStation(Station):
         return max(due, soonest)
 
 
+_UNHURRIED = Rest | ConstantCurrent | MeasuredCurrent | ConstantVoltage | ConstantPower | ConstantResistance
+
+
 def period_of(step: Step, expected: float, longest: float) -> float:
     """Return s between two polls in a step; 0: as often as a real run.
 
     What a controller or a person has to do with is looked at as in a real run, and so is a set point that moves by the
     clock. An interval between rows is a multiple.
     """
-    if not isinstance(step.action, Rest | ConstantCurrent | ConstantVoltage | ConstantPower | ConstantResistance):
+    if not isinstance(step.action, _UNHURRIED):
         return 0.0
     period, interval = min(longest, expected / POLLS_A_STEP), step.record.interval
     return period if interval is None or period == 0.0 else interval / math.ceil(interval / period)

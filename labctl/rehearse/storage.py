@@ -4,21 +4,25 @@ import math
 from collections.abc import Sequence
 
 from labctl.engine.position import KIND as POSITION
+from labctl.engine.spectrum import KIND as POINT
 from labctl.plan import RecordRule
 from labctl.reading import COLUMNS
 
 READING_BYTES = 28
 VALUE_BYTES = 8
 EVENT_BYTES = 140
+POINT_BYTES = 260
 POSITION_BYTES = 680
 STEP_BYTES = 120
 CYCLE_BYTES = 105
-"""Of the database file: a reading without its values, each value that is not NULL, an event, one that tells where a run
-is, a step, a cycle.
+"""Of the database file: a reading without its values, each value that is not NULL, an event, one that tells a point of
+a spectrum, one that tells where a run is, a step, a cycle.
 
 Measured with SQLite's dbstat on databases that a recorder had written: 124 bytes for a reading of a cycler alone, 315
 where pressures, torque and temperatures are measured, too.
 """
+
+_EVENTS = {POSITION: POSITION_BYTES, POINT: POINT_BYTES}
 
 _SHIFTS: tuple[tuple[str, tuple[tuple[int, float], ...]], ...] = (
     ("voltage", ((COLUMNS.index("voltage_volt"), 1.0),)),
@@ -78,7 +82,7 @@ class Storage:
 
     def event(self, kind: str) -> None:
         """Count an event."""
-        self._event_bytes += POSITION_BYTES if kind == POSITION else EVENT_BYTES
+        self._event_bytes += _EVENTS.get(kind, EVENT_BYTES)
 
     def size(self, readings: int, steps: int, cycles: int) -> int:
         """Return bytes of the database with so many readings of the kind that was counted, steps and cycles."""

@@ -13,7 +13,7 @@ from pydantic import Discriminator, Tag
 from labctl.fields import Parameters
 from labctl.sim.cell import Cell
 from labctl.sim.presets import CellChoice
-from labctl.sim.rig import Press, PressParameters, Rig, RigParameters, ScrewRig
+from labctl.sim.rig import Press, PressParameters, Rig, RigParameters, ScrewRig, Side
 from labctl.sim.room import Room, RoomParameters
 from labctl.sim.schedule import HAPPENS_TO, Scheduled
 from labctl.sim.sensor import Sensor
@@ -26,14 +26,27 @@ They are multiples of the period in lab time, so that it does not matter in whic
 neither rig nor room can change, as under a press at ambient temperature, there are none.
 """
 
-PORTS = {"cycler": "cell", "thermostat": "bath", "pressure_rig": "screw"}
-"""What a simulated instrument of a role is attached to; a load cell is attached to its side."""
+PORTS = {
+    "cycler": "cell",
+    "thermostat": "bath",
+    "pressure_rig.negative": "screw",
+    "pressure_rig.positive": "far screw",
+    "hand_tool.negative": "hand negative",
+    "hand_tool.positive": "hand positive",
+    "gas_regulator.negative": "gas negative",
+    "gas_regulator.positive": "gas positive",
+}
+"""What a simulated instrument is attached to; a load cell is attached to its side."""
 
 
 def port_of(instrument: str) -> str:
     """Return what an instrument of a station ("cycler", "load_cell.negative") is attached to."""
-    role, _, side = instrument.partition(".")
-    return PORTS.get(role, side)
+    return PORTS.get(instrument, instrument.partition(".")[2])
+
+
+def screw_side(port: str) -> Side:
+    """Return the side of the cell that the screw at a port presses on."""
+    return "positive" if port == PORTS["pressure_rig.positive"] else "negative"
 
 
 class Part(Protocol):
@@ -49,7 +62,8 @@ class Part(Protocol):
 class SimulatedInstrument(Protocol):
     """The instrument as its wire sees it. Constructed as `Simulator(bench, port, options)`.
 
-    `port` names what it is attached to ("cell", "negative", "positive", "screw", "bath"); `options` is the driver's
+    `port` names what it is attached to ("cell", "negative", "positive", "bath", and the screw of the negative side,
+    "screw", or of the other one, "far screw"); `options` is the driver's
     validated Options. It may call `bench.attach(part)` for what moves by itself, and measures through
     `bench.trouble(port)`, so that faults act on what it feels.
     """

@@ -33,8 +33,15 @@ def _kinds_at(place: str) -> list[Kind]:
     return [kind for kind in Kind if kind not in HAPPENS_TO and kind not in integers]
 
 
-_DRIFTS = {"cycler": 1e-3, "load_cell": 1.0, "pressure_rig": 1e-2, "thermostat": 0.1}
-"""The fastest drifts that are drawn: per second, V, N, rad, K."""
+_DRIFTS = {
+    "cycler": 1e-3,
+    "load_cell": 1.0,
+    "pressure_rig": 1e-2,
+    "hand_tool": 1e-3,
+    "gas_regulator": 1e3,
+    "thermostat": 0.1,
+}
+"""The fastest drifts that are drawn: per second, V, N, rad, N·m, Pa, K."""
 
 
 def _drawn(rng: random.Random, place: str, kind: Kind, duration: float) -> Scheduled:

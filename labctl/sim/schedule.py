@@ -51,6 +51,8 @@ MEASURES = {
     "cycler": Dimension.VOLTAGE,
     "load_cell": Dimension.FORCE,
     "pressure_rig": Dimension.ANGLE,
+    "hand_tool": Dimension.TORQUE,
+    "gas_regulator": Dimension.PRESSURE,
     "thermostat": Dimension.TEMPERATURE_DIFFERENCE,
 }
 """What drifts at an instrument of each role."""
@@ -77,8 +79,8 @@ class Scheduled:
         kind: what goes wrong.
         begin: s of lab time.
         end: the first instant at which it is over; inf for what lasts.
-        value: how much, in SI: late s, drift V/s, N/s, rad/s or K/s, short ohm, contact_loss the share of the contact
-            that is lost, slip rad of the screw, heater_failure 1 (heats all it can) or 0 (does not heat).
+        value: how much, in SI: late s, drift V/s, N/s, rad/s, N·m/s, Pa/s or K/s, short ohm, contact_loss the share of
+            the contact that is lost, slip rad of the screw, heater_failure 1 (heats all it can) or 0 (does not heat).
 
     Raises:
         ValueError: it makes no sense; a sentence says why.

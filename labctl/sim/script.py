@@ -19,6 +19,8 @@ _UNIT = {
     Dimension.VOLTAGE: "V",
     Dimension.FORCE: "N",
     Dimension.ANGLE: "rad",
+    Dimension.TORQUE: "N m",
+    Dimension.PRESSURE: "Pa",
     Dimension.TEMPERATURE_DIFFERENCE: "K",
     Dimension.TIME: "s",
     Dimension.RESISTANCE: "Ohm",

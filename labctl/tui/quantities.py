@@ -48,7 +48,7 @@ VOLTAGE = Shown("V", "V", ("voltage_volt",), 1.0, 4)
 CURRENT = Shown("I", "mA", ("current_ampere",), 1e-3, 4, sign=True)
 NEGATIVE = Shown("p anode", "MPa", ("negative_pressure_pa",), 1e6, 2)
 POSITIVE = Shown("p cathode", "MPa", ("positive_pressure_pa",), 1e6, 2)
-TORQUE = Shown("torque", "N m", ("torque_newton_metre",), 1.0, 3)
+TORQUE = Shown("torque", "N m", ("negative_torque_newton_metre", "positive_torque_newton_metre"), 1.0, 3)
 TEMPERATURE = Shown("T", "°C", ("surface_temperature_celsius", "ambient_temperature_celsius"), 1.0, 1)
 
 NAMES = {bdf: q.label for q in (VOLTAGE, CURRENT, NEGATIVE, POSITIVE, TORQUE, TEMPERATURE) for bdf in q.bdf}

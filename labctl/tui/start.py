@@ -11,8 +11,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
-from labctl.errors import LabctlError
+from labctl.errors import LabctlError, ProtocolError
 from labctl.literal import literal
+from labctl.protocol.folders import entries
 from labctl.tui.control import Control, facts
 from labctl.tui.dialogs import ARROWS
 from labctl.tui.lines import Line, Lines
@@ -29,7 +30,7 @@ class StartDialog(ModalScreen[None]):
     """Queues a protocol at a station.
 
     Args:
-        folder: where protocols are looked for.
+        folder: where protocols are looked for, beside the folders in which they have names.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -42,8 +43,7 @@ class StartDialog(ModalScreen[None]):
     def __init__(self, control: Control, folder: Path) -> None:
         super().__init__()
         self._control = control
-        self._folder = folder
-        self._files = protocols(folder)
+        self._files, self._trouble = choices(folder, control.lab.folders)
         self._checked: tuple[str, Path, dict[str, str]] | None = None
 
     def compose(self) -> ComposeResult:
@@ -68,10 +68,11 @@ class StartDialog(ModalScreen[None]):
         self.call_after_refresh(self._list)
 
     def _list(self) -> None:
-        names = [str(file.relative_to(self._folder)) for file in self._files]
-        self.query_one("#files", Table).set_rows([(name, name) for name in names])
-        if not self._files:
-            self._say([(("There is no protocol (*.toml) in protocols/ or here.", "warn"),)])
+        self.query_one("#files", Table).set_rows([(name, name) for name in self._files])
+        if self._trouble:
+            self._say([((line, "warn"),) for line in wrapped(self._trouble, WIDTH)])
+        elif not self._files:
+            self._say([(("There is no protocol (*.toml) here, in protocols/ or in the folders.", "warn"),)])
 
     def on_table_opened(self, _: Table.Opened) -> None:
         """Check the file that was double-clicked."""
@@ -116,7 +117,7 @@ class StartDialog(ModalScreen[None]):
             self._say([((literal(missing), "fault"),)])
             return
         self._say([(("The daemon checks it …", "warn"),)])
-        file = self._folder / chosen
+        file = self._files[chosen]
         try:
             checked = await self._control.lab.check(file, station=station, inputs=inputs)
         except LabctlError as error:
@@ -152,10 +153,22 @@ class StartDialog(ModalScreen[None]):
         self.query_one("#findings", Lines).show(lines)
 
 
-def protocols(folder: Path) -> list[Path]:
-    """Return the TOML files of a folder and all below its folder `protocols`, sorted; the configuration is none."""
+def choices(folder: Path, folders: tuple[Path, ...]) -> tuple[dict[str, Path], str]:
+    """Return the files that can be chosen, by what they are called, and what is wrong with the folders.
+
+    Those of `folder`, and below its folder `protocols`, are called by their way from there (the configuration is none);
+    any other of the search path by its name, as commands take it.
+    """
     found = [*folder.glob("*.toml"), *(folder / "protocols").glob("**/*.toml")]
-    return sorted(file for file in found if file.is_file() and file.name != "config.toml")[:MOST]
+    here = sorted(file for file in found if file.is_file() and file.name != "config.toml")
+    named = {str(file.relative_to(folder)): file for file in here}
+    known, trouble = {file.resolve() for file in here}, ""
+    try:
+        others = {entry.name: entry.path for entry in entries(folders) if entry.path.resolve() not in known}
+    except ProtocolError as error:
+        others, trouble = {}, str(error)
+    every = {**others, **named}
+    return dict(list({name: every[name] for name in (*named, *others)}.items())[:MOST]), trouble
 
 
 def assignments(text: str) -> tuple[dict[str, str], str]:

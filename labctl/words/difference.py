@@ -43,9 +43,9 @@ def _fields(where: str, first: BaseModel, second: BaseModel, without: tuple[str,
         if name in {*SAYS_NOTHING, *without} or meaning(one) == meaning(other):
             continue
         if isinstance(one, BaseModel) and type(one) is type(other):
-            yield from _fields(f"{where}, {name}", one, other)
+            yield from _fields(f"{where}, {name.strip('_')}", one, other)
         else:
-            yield f"{where}: {name} is {as_written(other)} instead of {as_written(one)}"
+            yield f"{where}: {name.strip('_')} is {as_written(other)} instead of {as_written(one)}"
 
 
 @dataclass(frozen=True, slots=True)

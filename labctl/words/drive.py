@@ -1,9 +1,12 @@
-"""Steps that drive the cell, in words: constant current, voltage, power and resistance, sweeps and profiles."""
+"""Steps that drive the cell, in words: constant current, voltage, power and resistance, sweeps, profiles, impedance."""
 
+from labctl.protocol.spectrum import EisTable, GeisTable
 from labctl.protocol.verbs import (
     ChargeStep,
     CurrentStep,
     DischargeStep,
+    EisStep,
+    GeisStep,
     Lasting,
     PowerStep,
     ProfileStep,
@@ -71,6 +74,25 @@ def profile(step: ProfileStep, values: Values, *, past: bool) -> str:
     start = "the cell followed" if past else "Follow"
     between = "linearly between its points" if step.interpolation == "linear" else "each point until the next one"
     return _ended(step, "profile", f'{start} the profile "{step.profile}", {between}', values, past=past)
+
+
+def spectrum(step: EisStep | GeisStep, values: Values, *, past: bool) -> str:
+    """Say an impedance spectrum: its frequencies, its sine, and what that swings around."""
+    table = step.eis if isinstance(step, EisStep) else step.geis
+    start = "an impedance spectrum was recorded" if past else "Record an impedance spectrum"
+    size = f"{values.of(table.amplitude.size)} {table.amplitude.kind}"
+    band, dense = f"from {printed(table.from_)} to {printed(table.to)}", f", {table.per_decade} points per decade"
+    if table.from_ == table.to:
+        band, dense = f"at {printed(table.from_)} alone", ""
+    text = f"{start} {band} with {size}{dense}, {_around(table, values)}"
+    return joined(f"{text}{', at most' if ordinary(step) else ''}", until(ordinary(step), "eis", values, past=past))
+
+
+def _around(table: EisTable | GeisTable, values: Values) -> str:
+    if isinstance(table, GeisTable):
+        return f"around {values.of(table.bias)}" if table.bias.value else "around no current"
+    bias = "at open circuit" if table.bias == "ocv" else f"around {values.voltage(table.bias)}"
+    return f"{bias}{_most(table.max_current, values)}"
 
 
 def joined(start: str, rest: str) -> str:

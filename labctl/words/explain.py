@@ -1,7 +1,9 @@
 """`explain`: a protocol as numbered prose, with what it is done to, what limits it and what is recorded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 
+from labctl.literal import literal
 from labctl.plan import Plan
 from labctl.protocol.load import LoadedCell, Protocol
 from labctl.protocol.model import Outage, RunLimits
@@ -49,8 +51,16 @@ def _head(protocol: Protocol, plan: Plan, cell: LoadedCell | None, values: Value
         yield f"Inputs. {listed(f'{name} = {value}' for name, value in protocol.inputs)}."
     if plan.unknown:
         yield f"Not given by the source, so chosen by the author: {listed(plan.unknown)}."
+    if file.attached_from:
+        yield f"Files. {' '.join(_files(file.attached_from))}"
     yield f"Outage. If the program that runs this dies, {_outage(file.outage)}."
     yield f"Hash. {plan.hash}"
+
+
+def _files(attached_from: Mapping[str, str]) -> Iterator[str]:
+    """Say where the protocols lay that it runs and that were found by name."""
+    for attached, path in attached_from.items():
+        yield f'"{PurePosixPath(attached).parent.as_posix().removeprefix("@")}" is {literal(path)}.'
 
 
 def _limits(limits: RunLimits, values: Values) -> Iterator[str]:

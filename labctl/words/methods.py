@@ -34,6 +34,8 @@ class Instrument:
     identity: str
     driver: str
     simulated: bool
+    calibrations: tuple[str, ...] = ()
+    """What the run quotes of them, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Used:
         began, ended: dates in words, UTC; empty where they are not known.
         cycles: complete ones.
         state: its named end; `reason` what was told of it.
+        commit: of which commit the file of the protocol was; empty where git did not know it.
     """
 
     run: str
@@ -56,6 +59,7 @@ class Used:
     cycles: int
     state: str
     reason: str
+    commit: str = ""
 
 
 def methods(protocol: Protocol, cell: Cell, bound: BoundCell, digest: str, used: Used | None) -> str:
@@ -74,7 +78,8 @@ def methods(protocol: Protocol, cell: Cell, bound: BoundCell, digest: str, used:
     said += [sentence(each) for each in _told(protocol.file.step, values)]
     said.append(f"A reading was recorded {recording(protocol.file.record, past=True)}.")
     said += _made_with(used) if used else ["[Instruments and their calibrations are known once a run is recorded.]"]
-    said.append(f"{_cited(protocol)}, SHA-256 of its meaning {digest}.")
+    commit = f" ({used.commit})" if used is not None and used.commit else ""
+    said.append(f"{_cited(protocol)}{commit}, SHA-256 of its meaning {digest}.")
     return " ".join(said) + "\n"
 
 
@@ -113,7 +118,7 @@ def _joined(steps: tuple[Named, ...], values: Values) -> str:
 
 def _made_with(used: Used) -> list[str]:
     every = [
-        f"{_ROLES.get(one.role, one.role)}{' (simulated)' if one.simulated else ''} {one.identity}, driver {one.driver}"
+        f"{_role(one.role)}{' (simulated)' if one.simulated else ''} {one.identity}, driver {one.driver}"
         for one in used.instruments
     ]
     period = " to ".join(part for part in (used.began, used.ended) if part)
@@ -121,9 +126,22 @@ def _made_with(used: Used) -> list[str]:
     end = "" if used.state == "completed" else f", and ended as {used.state} ({used.reason})"
     return [
         f"Instruments of station {used.station}: {'; '.join(every)}.",
-        "[Their calibrations are not recorded by labctl: add them.]",
+        *_calibrated(used),
         f"labctl {used.software} controlled and recorded this: run {used.run} of {period} UTC, {count}{end}.",
     ]
+
+
+def _calibrated(used: Used) -> list[str]:
+    """Say which calibrations stood for the instruments, and that those of the others are not known."""
+    stood = [calibration for one in used.instruments for calibration in one.calibrations]
+    known = [f"Calibrations: {'; '.join(stood)}."] if stood else []
+    rest = [_role(one.role) for one in used.instruments if not one.calibrations]
+    missing = [f"[Calibrations that labctl does not know: those of the {listed(rest)}; add them.]"] if rest else []
+    return known + missing
+
+
+def _role(role: str) -> str:
+    return _ROLES.get(role, role)
 
 
 def _cited(protocol: Protocol) -> str:

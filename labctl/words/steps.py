@@ -9,7 +9,9 @@ from labctl.protocol.verbs import (
     ChargeStep,
     CurrentStep,
     DischargeStep,
+    EisStep,
     EndStep,
+    GeisStep,
     GotoStep,
     HandoverStep,
     Lasting,
@@ -63,6 +65,8 @@ def deed(step: Named, values: Values, *, past: bool = False) -> str:
             return drive.sweep(step, values, past=past)
         case ProfileStep():
             return drive.profile(step, values, past=past)
+        case EisStep() | GeisStep():
+            return drive.spectrum(step, values, past=past)
         case RestStep():
             rest = f"{'the cell rested' if past else 'Rest'} at open circuit for {printed(step.rest)}"
             return joined(f"{rest}{', or' if ordinary(step) else ''}", _until(step, values, past=past))
@@ -145,7 +149,7 @@ def _of_the_limits(node: plan.Step) -> list[str]:
     named = any(
         isinstance(end.condition, plan.Compare) and end.condition.quantity is plan.Quantity.VOLTAGE for end in node.ends
     )
-    if isinstance(action, plan.ConstantCurrent) and not action.cv and not named:
+    if isinstance(action, plan.ConstantCurrent | plan.MeasuredCurrent) and not action.cv and not named:
         said.append(f"The instrument itself stops it at {humane(action.voltage, 'V')}, the limit of voltage.")
     return said
 
@@ -174,12 +178,15 @@ def _target(target: Quantity | PressureChange, values: Values) -> str:
 
 
 def _torque(step: TorqueStep, values: Values, *, past: bool) -> str:
-    asked = [
-        f"the {side} side {'was tightened ' if past else ''}to {printed(target)}"
-        for side in SIDES
-        if (target := getattr(step.torque, side)) is not None
-    ]
-    start = f"{'' if past else 'Tighten '}{listed(asked)}, {'and left' if past else 'and leave it'} locked"
+    asked = {side: target for side in SIDES if (target := getattr(step.torque, side)) is not None}
+    loosens = any(target.value < 0 for target in asked.values())
+    how, to = ("loosen", "with at most") if loosens else ("tighten", "to")
+    sides = listed(
+        f"the {side} side {f'was {how}ed ' if past else ''}{to} {printed(target).lstrip('-')}"
+        for side, target in asked.items()
+    )
+    pace = "" if step.torque.speed is None else f" at {printed(step.torque.speed)}"
+    start = f"{'' if past else f'{how.capitalize()} '}{sides}{pace}, {'and left' if past else 'and leave it'} locked"
     return joined(start + ("," if ordinary(step) else ""), _until(step, values, past=past))
 
 
@@ -187,6 +194,7 @@ def _prompt(step: PromptStep, *, past: bool) -> str:
     if past:
         return f'the operator was asked "{step.prompt}"'
     answers = f" (answers: {listed(step.answers, 'or')})" if step.answers else ""
+    answers = answers if step.quantity is None else f" (answer: a {step.quantity})"
     return f'Ask the operator, at open circuit: "{step.prompt}"{answers}'
 
 

@@ -13,6 +13,7 @@ from labctl.protocol.scale import Scale
 from labctl.quantity import Dimension, Quantity
 
 _NUMBER = re.compile(r"([+-]?[\d.]+(?:[eE][+-]?\d+)?)\s*(.*)", re.DOTALL)
+_BRACKETS = re.compile(r"\s*\([^()]*\)\s*")
 _CURRENTS = (Dimension.RATE, Dimension.CURRENT_DENSITY, Dimension.SPECIFIC_CURRENT)
 _CHARGES = (Dimension.SPECIFIC_CHARGE, Dimension.AREAL_CHARGE)
 _EXPONENTS = {"": "⁻¹", "1": "⁻¹", "2": "⁻²"}
@@ -20,6 +21,8 @@ _EXPONENTS = {"": "⁻¹", "1": "⁻¹", "2": "⁻²"}
 
 def printed(quantity: Quantity) -> str:
     """Print a quantity as its author wrote it, its unit as journals have it: "0.2 mA/cm2" is "0.2 mA cm⁻²"."""
+    if quantity.cycle is not None:
+        return f"{_BRACKETS.sub('', quantity.text.strip())} by the capacity discharged in cycle {quantity.cycle}"
     match = None if quantity.dimension is Dimension.RATE else _NUMBER.fullmatch(quantity.text.strip())
     if match is None:
         return quantity.text.strip()

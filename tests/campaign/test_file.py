@@ -65,6 +65,25 @@ def test_a_campaign_unfolds_to_a_cell_for_each_value_and_replicate(tmp_path: Pat
     ]
 
 
+def test_a_campaign_names_its_protocol_as_commands_do(tmp_path: Path) -> None:
+    path = loaded(tmp_path, CAMPAIGN).protocol
+    shelf = Shelf.read(tmp_path / "cells")
+
+    def refused(name: str, *folders: Path) -> str:
+        (tmp_path / "rates.toml").write_text(CAMPAIGN.replace("protocols/rate.toml", name))
+        with pytest.raises(ProtocolError) as caught:
+            load_campaign(tmp_path / "rates.toml", shelf, lambda: folders)
+        return str(caught.value).replace(f"{tmp_path}/", "")
+
+    (tmp_path / "rates.toml").write_text(CAMPAIGN.replace("protocols/rate.toml", "rate"))
+    assert load_campaign(tmp_path / "rates.toml", shelf, lambda: (tmp_path / "protocols",)).protocol == path
+    there = 'rates.toml:2:14: error[file]: no protocol is called "rates" in protocols'
+    assert refused("rates", tmp_path / "protocols").startswith(there)
+    assert 'no protocol is called "rate" in no folder' in refused("rate")
+    shutil.copytree(tmp_path / "protocols", tmp_path / "more")
+    assert 'several protocols are called "rate"' in refused("rate", tmp_path / "protocols", tmp_path / "more")
+
+
 def test_replicates_alone_and_any_station(tmp_path: Path) -> None:
     text = '[campaign]\nname = "twice"\nprotocol = "protocols/rate.toml"\nreplicates = 2\ncells = ["a", "b"]\n'
     campaign = loaded(tmp_path, text + 'inputs = { rate = "C/3" }\n')
@@ -85,7 +104,7 @@ def test_replicates_alone_and_any_station(tmp_path: Path) -> None:
         (
             "protocols/rate.toml",
             "protocols/passwd",
-            'error[file]: "protocols/passwd" is no protocol of this laboratory',
+            'error[file]: no protocol is called "protocols/passwd" in no folder',
         ),
         ('cells      = ["a", ', 'cells      = ["z", ', 'rates.toml:5:15: error[cell]: there is no cell "z"'),
         ('"b", "c"', '"a", "c"', 'rates.toml:5:20: error[cell]: "a" stands here twice'),

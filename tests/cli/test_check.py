@@ -75,7 +75,7 @@ def test_a_station_adds_how_long_it_takes(check: Labctl, tmp_path: Path) -> None
 def test_a_code_is_explained(check: Labctl) -> None:
     status, out, _ = check("--explain", "load-cell")
     assert status == 0
-    assert out.startswith("warning[load-cell]: the load cell's error is larger than the pressure")
+    assert out.startswith("warning[load-cell]: the load cell's error is larger than the band")
     assert "Found only where a station is named." in out
     assert '[check] allow = { "load-cell" = "why" }' in out
     status, out, _ = check("--explain", "wrong-way", "--json")

@@ -102,7 +102,7 @@ def test_check_tells_every_error_with_place_caret_and_remedy(labctl: Labctl, tmp
 
 
 def test_check_against_a_station(labctl: Labctl) -> None:
-    files = ("doerrer-2021/asymmetric.toml", "ma-2024/lto-0.2C.toml", "wang-2023/cccv.toml")
+    files = ("doerrer-2021/asymmetric.toml", "ma-2024/lto-0.2C.toml", "lee-2022/cccv-pellet.toml")
     status, out, _ = labctl("check", *(str(ROOT / "protocols" / file) for file in files))
     assert status == 0
     assert out.count("no errors") == 3

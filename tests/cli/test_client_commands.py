@@ -158,6 +158,7 @@ def test_start_sends_the_files_and_says_where_the_run_is(labctl: Labctl, served:
     assert said == {
         "do": "start", "station": "A1", "file": str(protocol), "protocol": "x", "cell_file": str(cell), "cell": "y",
         "inputs": {"a": "1"}, "continue_run": "0f8f", "consent": "anna: dummy cell",
+        "origin": {"name": "p", "folder": str(tmp_path), "commit": None, "modified": None},
     }  # fmt: skip
     status, out, _ = labctl("start", str(protocol), "--any", "--json")
     assert json.loads(out) == {"schema": 1, **answer}

@@ -93,7 +93,7 @@ def test_a_run_by_name_and_its_paragraph(labctl: Labctl) -> None:
     for part in (
         "The following was done once: the cell was charged with C/5",
         "cycler (simulated) KEITHLEY INSTRUMENTS 2450",
-        "[Their calibrations are not recorded by labctl: add them.]",
+        "[Calibrations that labctl does not know: those of the cycler, ",
         "labctl 0.1.0 controlled and recorded this: run ",
         " UTC, 1 complete cycle.",
     ):
@@ -102,6 +102,23 @@ def test_a_run_by_name_and_its_paragraph(labctl: Labctl) -> None:
     assert out.split()[-1] == digest, "the hash of the run is that of the file"
     assert labctl("methods", "7")[0] == 1
     assert labctl("methods", "1", "--cell", "c.toml")[0] == 2
+
+
+def test_a_run_says_where_its_protocol_came_from(labctl: Labctl, tmp_path: Path) -> None:
+    (tmp_path / "shared" / "group" / "short.toml").write_text(HEAD + '[[step]]\nrest = "10 s"\n')
+    (tmp_path / "mine.toml").write_text(HEAD + '[[step]]\nrun = "group/short"\n')
+    assert f'Files. "group/short" is {tmp_path}/shared/group/short.toml.' in labctl("explain", "mine.toml")[1]
+    assert labctl("run", "group/short", "--station", "A3", "--simulate")[0] == 0
+    assert f'The protocol is "group/short" of {tmp_path / "shared"}.\n' in labctl("show", "1")[1]
+    (said,) = [e for e in json.loads(labctl("show", "1", "--json")[1])["events"] if e["kind"] == "run.protocol"]
+    folder = str(tmp_path / "shared")
+    assert said["data"] == {"name": "group/short", "folder": folder, "commit": None, "modified": None}
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "HEAD").write_text("0123456789" * 4)
+    assert labctl("run", "mine.toml", "--station", "A3", "--simulate")[0] == 0
+    said_of_it = f'The protocol is "mine" of {tmp_path}, git commit {"0123456789" * 4}.\n'
+    assert said_of_it in labctl("show", "2")[1]
+    assert f"(git commit {'0123456789' * 4}), SHA-256 of its meaning" in labctl("methods", "2")[1]
 
 
 def test_diff_and_its_status(labctl: Labctl, tmp_path: Path) -> None:

@@ -6,14 +6,24 @@ from tests.contract.operations import OPERATIONS
 from tests.contract.stand import DRIVERS, Stand
 
 
+def has(driver_name: str, method: str) -> bool:
+    """Whether a driver has a method that not all of its role have."""
+    return hasattr(DRIVERS[driver_name].make, method)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give a test its drivers: all, those of its module's ROLE, of them those with PROGRAMS; and each operation."""
-    role, programs = getattr(metafunc.module, "ROLE", None), hasattr(metafunc.module, "PROGRAMS")
-    names = [name for name, driver in DRIVERS.items() if role in (None, driver.role)]
-    if programs:
-        names = [name for name in names if hasattr(DRIVERS[name].make, "start_program")]
+    """Give a test its drivers: all, or those of its module's ROLE and with what it NEEDS; and each operation."""
+    role, needed = getattr(metafunc.module, "ROLE", None), getattr(metafunc.module, "NEEDS", "connect")
+    if metafunc.function.__name__ in getattr(metafunc.module, "POLLED", ()):
+        needed = "read"
+    names = [name for name, driver in DRIVERS.items() if role in (None, driver.role) and has(name, needed)]
     if "operation" in metafunc.fixturenames:
-        cases = [(name, operation) for name in names for operation in OPERATIONS[DRIVERS[name].role]]
+        cases = [
+            (name, operation)
+            for name in names
+            for operation in OPERATIONS[DRIVERS[name].role]
+            if has(name, operation.needs)
+        ]
         metafunc.parametrize(("driver_name", "operation"), cases, ids=[f"{name}-{what}" for name, what in cases])
     elif "driver_name" in metafunc.fixturenames:
         metafunc.parametrize("driver_name", names)

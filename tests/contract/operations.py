@@ -6,7 +6,9 @@ Numbers suit the bench's standard cell (about 2 mAh on a die of 10 mm) and screw
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from labctl.instrument import CellReading, Identity, Range, RigReading, Role, ThermostatReading
+from labctl.impedance import SpectrumStatus
+from labctl.instrument import CellReading, GasReading, Identity, Range, RigReading, Role, ThermostatReading
+from labctl.plan import Bound, Impedance
 from labctl.sim.source import Open
 from tests.contract.stand import Check, Stand
 
@@ -27,6 +29,7 @@ class Operation:
         prepare: brings the instrument there, without faults.
         right: holds when the call has returned this.
         bounded: holds whatever became of the call, and for how long nobody asks afterwards.
+        needs: a method without which a driver is not asked for it.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Operation:
     call: Callable[[Stand], Awaitable[object]]
     right: Callable[[Stand, object], None]
     bounded: Check
+    needs: str = "connect"
 
     def __str__(self) -> str:
         return self.name
@@ -62,6 +66,8 @@ def bounded_nowhere(stand: Stand) -> None:
     assert isinstance(bench.cell.source, Open)
     assert bench.rig.angle == 0.0
     assert bench.room.setpoint is None
+    if stand.driver.role is Role.GAS_REGULATOR:
+        assert bench.rig.force("negative") == 0.0
 
 
 # -- cycler ------------------------------------------------------------------------------------------------------------
@@ -118,7 +124,46 @@ def cell_read(stand: Stand, result: object) -> None:
         assert abs(result.voltage - cell.voltage) <= 1e-3
 
 
+SPECTRUM = Impedance((1e5, 1234.5678, 10.0, 1.0), "voltage", 0.01, None, MOST, Bound(LOW, HIGH))
+
+
+async def rested(stand: Stand) -> None:
+    await charged(stand)
+    await stand.cycler.rest()
+    await stand.clock.sleep(HOUR)
+
+
+async def start_spectrum(stand: Stand) -> None:
+    bias = (await stand.cycler.read()).voltage
+    assert bias is not None
+    await stand.potentiostat.start_spectrum(SPECTRUM, bias)
+
+
+async def half_a_spectrum(stand: Stand) -> None:
+    await rested(stand)
+    await start_spectrum(stand)
+    await stand.clock.sleep(3.0)
+
+
+def biased(stand: Stand, _result: object) -> None:
+    """The circuit is closed, and as good as nothing flows."""
+    cell = stand.look().cell
+    assert not isinstance(cell.source, Open)
+    assert abs(cell.current) <= 1e-6
+
+
+def points_read(stand: Stand, result: object) -> None:
+    assert isinstance(result, SpectrumStatus)
+    if not result.points:
+        return  # an instrument may say that the spectrum has ended
+    assert tuple(point.frequency for point in result.points) == SPECTRUM.frequencies[: len(result.points)]
+    for point in result.points:
+        true = stand.bench.cell.impedance(point.frequency)
+        assert abs(complex(point.real, point.imaginary) - true) <= 0.01 * abs(true)
+
+
 charge_only = current_between(0.0, CURRENT)
+hardly_any = current_between(-1e-6, 1e-6)
 CYCLER = [
     Operation("connect", nothing, connect, identified, bounded_nowhere),
     Operation("arm", connect, lambda s: s.cycler.arm(WINDOW, MOST), opened, bounded_nowhere),
@@ -136,6 +181,15 @@ CYCLER = [
     Operation("safe state", charging, safe_state, opened, charge_only),
     Operation("read", charging, lambda s: s.cycler.read(), cell_read, charge_only),
     Operation("read with the output off", armed, lambda s: s.cycler.read(), cell_read, bounded_nowhere),
+    Operation("begin a spectrum", rested, start_spectrum, biased, hardly_any, "start_spectrum"),
+    Operation(
+        "read a spectrum",
+        half_a_spectrum,
+        lambda s: s.potentiostat.spectrum(0),
+        points_read,
+        hardly_any,
+        "start_spectrum",
+    ),
 ]
 
 # -- load cell ---------------------------------------------------------------------------------------------------------
@@ -231,6 +285,103 @@ PRESSURE_RIG = [
     Operation("safe state", turning, safe_state, held, on_its_way),
 ]
 
+# -- hand tool ---------------------------------------------------------------------------------------------------------
+
+CARE = 0.1
+"""By how much a hand may miss what it was asked for, 4.5 standard deviations of the simulated one."""
+WHY = "2.5 MPa on 10 mm"
+
+
+def wanted(stand: Stand) -> float:
+    """N·m, or N, that the usual bench takes easily."""
+    return 0.3 if stand.tool.shows == "torque" else 200.0
+
+
+async def apply(stand: Stand) -> object:
+    return await stand.tool.apply(wanted(stand), "negative", WHY, release=False)
+
+
+async def applied(stand: Stand) -> None:
+    await connect(stand)
+    await apply(stand)
+    await stand.clock.sleep(60.0)
+
+
+def shown(stand: Stand, result: object) -> None:
+    assert isinstance(result, float)
+    assert abs(result - wanted(stand)) <= CARE * wanted(stand)
+    stand.bench.advance_to(stand.bench.time + 60.0)
+    rig = stand.bench.rig
+    felt = rig.torque(+1) if stand.tool.shows == "torque" else rig.indicated("negative")
+    assert abs(felt - result) <= 0.02 * result
+
+
+def by_hand(stand: Stand) -> None:
+    rig = stand.look().rig
+    felt = rig.torque(+1) if stand.tool.shows == "torque" else rig.indicated("negative")
+    assert felt <= (1.0 + CARE) * wanted(stand)
+
+
+HAND_TOOL = [
+    Operation("connect", nothing, connect, identified, bounded_nowhere),
+    Operation("apply", connect, apply, shown, by_hand),
+    Operation("safe state", applied, safe_state, lambda _stand, _result: None, by_hand),
+]
+
+# -- gas regulator -----------------------------------------------------------------------------------------------------
+
+GAS = 2e5
+"""Pa, gauge."""
+
+
+async def press(stand: Stand) -> None:
+    await stand.gas.set_pressure(GAS)
+
+
+async def pressing(stand: Stand) -> None:
+    """The gas is still on its way."""
+    await connect(stand)
+    await press(stand)
+    await stand.clock.sleep(0.2)
+
+
+async def pressed(stand: Stand) -> None:
+    await pressing(stand)
+    await stand.clock.sleep(30.0)
+
+
+def presses(stand: Stand, _result: object) -> None:
+    stand.bench.advance_to(stand.bench.time + 30.0)
+    force = GAS * stand.gas.piston_area
+    assert abs(stand.bench.rig.force("negative") - force) <= 0.02 * force
+
+
+def pressed_at_most(stand: Stand) -> None:
+    assert 0.0 <= stand.look().rig.force("negative") <= 1.02 * GAS * stand.gas.piston_area
+
+
+def closed(stand: Stand, _result: object) -> None:
+    """Nothing lets gas in, however long one waits."""
+    force = stand.look().rig.force("negative")
+    stand.bench.advance_to(stand.bench.time + 60.0)
+    assert 0.99 * force <= stand.bench.rig.force("negative") <= force
+
+
+def gas_read(stand: Stand, result: object) -> None:
+    assert isinstance(result, GasReading)
+    pascal = stand.look().rig.force("negative") / stand.gas.piston_area
+    assert abs(result.pressure - pascal) <= 5e-3 * stand.gas.pressure_range.high
+    assert result.closed or min(abs(result.setpoint), abs(result.setpoint - GAS)) <= 1e-3 * GAS
+
+
+GAS_REGULATOR = [
+    Operation("connect", nothing, connect, identified, bounded_nowhere),
+    Operation("set pressure", connect, press, presses, pressed_at_most),
+    Operation("read", pressed, lambda s: s.gas.read(), gas_read, pressed_at_most),
+    Operation("hold", pressing, lambda s: s.gas.hold(), closed, pressed_at_most),
+    Operation("safe state", pressing, safe_state, closed, pressed_at_most),
+]
+
 # -- thermostat --------------------------------------------------------------------------------------------------------
 
 
@@ -276,12 +427,16 @@ OPERATIONS: dict[Role, list[Operation]] = {
     Role.CYCLER: CYCLER,
     Role.LOAD_CELL: LOAD_CELL,
     Role.PRESSURE_RIG: PRESSURE_RIG,
+    Role.HAND_TOOL: HAND_TOOL,
+    Role.GAS_REGULATOR: GAS_REGULATOR,
     Role.THERMOSTAT: THERMOSTAT,
 }
 READY: dict[Role, Callable[[Stand], Awaitable[object]]] = {
     Role.CYCLER: armed,
     Role.LOAD_CELL: connect,
     Role.PRESSURE_RIG: located,
+    Role.HAND_TOOL: connect,
+    Role.GAS_REGULATOR: connect,
     Role.THERMOSTAT: connect,
 }
 """Brings an instrument to where it may be commanded."""
@@ -289,6 +444,8 @@ ACTING: dict[Role, Callable[[Stand], Awaitable[object]]] = {
     Role.CYCLER: charging,
     Role.LOAD_CELL: loaded,
     Role.PRESSURE_RIG: turning,
+    Role.HAND_TOOL: applied,
+    Role.GAS_REGULATOR: pressing,
     Role.THERMOSTAT: warming,
 }
 """Brings an instrument to where it energises, turns or heats."""
@@ -298,9 +455,14 @@ def read_of(role: Role) -> Operation:
     return next(operation for operation in OPERATIONS[role] if operation.name == "read")
 
 
+BREATH = 0.05
+"""N by which the cell itself may press more within a second."""
+
+
 def is_safe(stand: Stand) -> bool:
-    """Whether nothing flows, turns or heats; looks a second of lab time ahead for motion."""
+    """Whether nothing flows, turns, presses on or heats; looks a second of lab time ahead for motion."""
     bench = stand.look()
-    angle = bench.rig.angle
+    angle, force = bench.rig.angle, bench.rig.force("negative")
     bench.advance_to(bench.time + 1.0)
-    return isinstance(bench.cell.source, Open) and bench.rig.angle == angle and bench.room.setpoint is None
+    stands = bench.rig.angle == angle and bench.rig.force("negative") <= force + BREATH
+    return isinstance(bench.cell.source, Open) and stands and bench.room.setpoint is None

@@ -4,11 +4,13 @@ from collections.abc import Callable, Container, Sequence
 from typing import cast
 
 from labctl.clock import VirtualClock
-from labctl.instrument import Cycler, Instrument, LoadCell, PressureRig, Role, Thermostat
+from labctl.impedance import Potentiostat
+from labctl.instrument import Cycler, GasRegulator, HandTool, Instrument, LoadCell, PressureRig, Role, Thermostat
 from labctl.link import MemoryLink
 from labctl.registry import driver_names, load_driver
 from labctl.sim.bench import Bench, BenchParameters, SimulatedInstrument, port_of
 from labctl.sim.faults import Fault, troubled
+from labctl.sim.rig import PressParameters
 from labctl.sim.schedule import Scheduled
 
 EPOCH = 1_767_225_600.0
@@ -18,9 +20,13 @@ NAMES = {
     Role.CYCLER: "cycler",
     Role.LOAD_CELL: "load_cell.negative",
     Role.PRESSURE_RIG: "pressure_rig.negative",
+    Role.HAND_TOOL: "hand_tool.negative",
+    Role.GAS_REGULATOR: "gas_regulator.negative",
     Role.THERMOSTAT: "thermostat",
 }
 """What an instrument of each role is called at its station."""
+BENCHES = {Role.GAS_REGULATOR: BenchParameters(rig=PressParameters(kind="press", force=0.0))}
+"""For roles that the usual screw is nothing to."""
 
 
 class Stand:
@@ -38,7 +44,7 @@ class Stand:
     def __init__(self, name: str, faults: Sequence[Scheduled] = ()) -> None:
         self.driver = DRIVERS[name]
         self.clock = VirtualClock(EPOCH)
-        self.bench = Bench.of(BenchParameters(), seed=1, faults=faults)
+        self.bench = Bench.of(BENCHES.get(self.driver.role, BenchParameters()), seed=1, faults=faults)
         self.options = self.driver.example_options({})
         port = port_of(NAMES[self.driver.role])
         simulator: SimulatedInstrument = self.driver.load_simulator()(self.bench, port, self.options)
@@ -94,12 +100,24 @@ class Stand:
         return cast("Cycler", self.instrument)
 
     @property
+    def potentiostat(self) -> Potentiostat:
+        return cast("Potentiostat", self.instrument)
+
+    @property
     def load_cell(self) -> LoadCell:
         return cast("LoadCell", self.instrument)
 
     @property
     def rig(self) -> PressureRig:
         return cast("PressureRig", self.instrument)
+
+    @property
+    def tool(self) -> HandTool:
+        return cast("HandTool", self.instrument)
+
+    @property
+    def gas(self) -> GasRegulator:
+        return cast("GasRegulator", self.instrument)
 
     @property
     def thermostat(self) -> Thermostat:

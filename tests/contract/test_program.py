@@ -38,7 +38,7 @@ from tests.contract.operations import CURRENT, HIGH, HOUR, LOW, MOST, WINDOW, ch
 from tests.contract.stand import Stand
 
 ROLE = Role.CYCLER
-PROGRAMS = True
+NEEDS = "start_program"
 """Only drivers that take programs."""
 LIMITS = Limits(voltage=Bound(WINDOW.low, WINDOW.high), current=MOST, capacity=20.0)
 

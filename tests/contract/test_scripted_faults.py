@@ -13,10 +13,17 @@ from labctl.sim.schedule import DARK, HAPPENS_TO, Kind, Scheduled
 from tests.contract.operations import ACTING, READY, bounded_nowhere, is_safe, read_of
 from tests.contract.stand import DRIVERS, NAMES, Stand
 
+NEEDS = "read"
 SOON, LENGTH, AFTERWARDS = 0.5, 40.0, 40.0
 """Seconds until the fault begins, for which it is there, and in which the truth must be back."""
-DRIFT = {Role.CYCLER: 0.5, Role.LOAD_CELL: 20.0, Role.PRESSURE_RIG: 1.0, Role.THERMOSTAT: 5.0}
-"""Per second, V, N, rad, K: one poll later nobody can take it for noise."""
+DRIFT = {
+    Role.CYCLER: 0.5,
+    Role.LOAD_CELL: 20.0,
+    Role.PRESSURE_RIG: 1.0,
+    Role.GAS_REGULATOR: 2e4,
+    Role.THERMOSTAT: 5.0,
+}
+"""Per second, V, N, rad, Pa, K: one poll later nobody can take it for noise."""
 TOO_LATE = 8.0
 SEEN = frozenset(Kind) - HAPPENS_TO.keys() - {Kind.STUCK, Kind.DRIFT, Kind.WRONG_UNIT}
 """What must be an error. Nobody can tell a stuck or drifting value; a unit that comes with its value is converted."""

@@ -32,6 +32,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "[alerts.webhook]": settings.WebhookConfig,
     "[station.NAME]": config.StationConfig,
     "An instrument": config.InstrumentConfig,
+    "[station.NAME.spring]": config.SpringConfig,
     "[station.NAME.limits]": config.StationLimits,
     "[station.NAME.warnings]": config.WarningMargins,
     "[station.NAME.disagreement]": config.DisagreementLimits,

@@ -11,9 +11,14 @@ from drivers.keithley_2450.driver import READ, Keithley2450
 from drivers.keithley_2450.sim import Simulator as Keithley
 from drivers.mark10.driver import Mark10
 from drivers.mark10.sim import Simulator as Gauge
+from drivers.odrive_v3.driver import OdriveV3
+from drivers.odrive_v3.sim import Simulator as Board
 from drivers.simulated_cycler.driver import SimulatedCycler
 from drivers.simulated_cycler.sim import Simulator as Channel
 from drivers.simulated_cycler.wire import framed, unframed
+from drivers.trinamic_tmcl.driver import TrinamicTMCL
+from drivers.trinamic_tmcl.frame import Command, Request, decode_reply
+from drivers.trinamic_tmcl.sim import Simulator as Module
 from labctl.clock import VirtualClock
 from labctl.errors import InstrumentRefused, OverRange
 from labctl.instrument import Wire
@@ -127,6 +132,27 @@ def test_a_servo(kind: Kind, counts: int) -> None:
     assert servo.get(table.PRESENT_POSITION) == counts
     bench.advance_to(21.0)
     assert servo.get(table.PRESENT_POSITION) == 2048
+
+
+@pytest.mark.parametrize(("kind", "counts"), [(Kind.OUT_OF_RANGE, 2**31 - 1), (Kind.DRIFT, 52152)])
+def test_a_trinamic_module(kind: Kind, counts: int) -> None:
+    """A drift of 0.2 rad/s for 5 s, at 65536 counts a turn and 5:1."""
+    bench = broken("pressure_rig.negative", kind, 0.2 if kind is Kind.DRIFT else 0.0)
+    module = Module(bench, "screw", TrinamicTMCL.Options.model_validate(TrinamicTMCL.EXAMPLE))
+    before, said, after = asked(bench, module, Request(1, Command.GAP, 52).encode())
+    assert decode_reply(said).value == counts
+    assert decode_reply(before).value == decode_reply(after).value == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "during"), [(Kind.OUT_OF_RANGE, b"inf 0.000000\r\n"), (Kind.DRIFT, b"0.795775 0.000000\r\n")]
+)
+def test_an_odrive(kind: Kind, during: bytes) -> None:
+    bench = broken("pressure_rig.negative", kind, 0.2 if kind is Kind.DRIFT else 0.0)
+    board = Board(bench, "screw", OdriveV3.Options.model_validate(OdriveV3.EXAMPLE))
+    before, said, after = asked(bench, board, b"f 0\n")
+    assert said == during
+    assert before == after == b"0.000000 0.000000\r\n"
 
 
 # -- what the drivers make of it ---------------------------------------------------------------------------------------

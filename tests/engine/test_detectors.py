@@ -217,8 +217,8 @@ async def test_an_open_circuit_is_warned_of_at_the_first_poll() -> None:
     ("hurt", "said"),
     [
         (lambda cell: cell.add_resistance(150.0), "by 0.066 V at a constant current, as by 150 Ohm or more."),
-        (lambda cell: cell.lose_contact(0.3), "by 0.055 V at a constant current, as by 125 Ohm or more."),
-        (lambda cell: cell.add_resistance(20_000.0), "by 0.68"),
+        (lambda cell: cell.lose_contact(0.6), "by 0.082 V at a constant current, as by 188 Ohm or more."),
+        (lambda cell: cell.add_resistance(20_000.0), "by 0.759"),
     ],
 )
 async def test_lost_contact_is_warned_of_within_two_polls(hurt: Callable[[Cell], None], said: str) -> None:

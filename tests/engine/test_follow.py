@@ -208,7 +208,7 @@ async def test_the_instruments_own_limit_ends_the_run_as_tripped_in_its_words() 
 async def test_a_program_that_another_hand_stops_fails_the_run() -> None:
     async def meddle(lab: Lab, run: Run) -> None:
         await lab.clock.sleep(600.0)
-        await cycler_of(lab)._tell("OFF")
+        await cycler_of(lab)._channel.tell("OFF")
 
     async with laboratory(config=programmable()) as lab:
         outcome = await lab.run(CHARGE, meanwhile=meddle)
@@ -220,8 +220,8 @@ async def test_a_program_that_another_hand_stops_fails_the_run() -> None:
 async def test_a_program_that_is_gone_fails_the_run() -> None:
     async def meddle(lab: Lab, run: Run) -> None:
         await lab.clock.sleep(600.0)
-        await cycler_of(lab)._tell("OFF")
-        await cycler_of(lab)._tell("ERASE")
+        await cycler_of(lab)._channel.tell("OFF")
+        await cycler_of(lab)._channel.tell("ERASE")
 
     async with laboratory(config=programmable()) as lab:
         outcome = await lab.run(CHARGE, meanwhile=meddle)
@@ -284,7 +284,7 @@ async def test_a_stop_in_a_pause_ends_the_run() -> None:
 async def test_a_pause_at_the_instrument_is_seen_and_resumed_here() -> None:
     async def meddle(lab: Lab, run: Run) -> None:
         await lab.clock.sleep(600.0)
-        await cycler_of(lab)._tell("PAUSE")
+        await cycler_of(lab)._channel.tell("PAUSE")
         await lab.clock.sleep(60.0)
         assert run.paused
         run.resume("ana")

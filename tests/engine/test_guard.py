@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labctl.engine.board import BATH, FORCE_GAUGE, TORQUE, Board
+from labctl.engine.board import BATH, FORCE_GAUGE, TORQUE_GAUGE, Board
 from labctl.engine.guard import Guard, Trip
 from labctl.engine.ledger import Ledger
 from labctl.instrument import CellReading, Limiting
@@ -31,9 +31,9 @@ class Watched:
         self.board = Board()
         self.board.bore_area = AREA
         self.board.cell_max_age = 5.0
-        names = (FORCE_GAUGE["negative"], TORQUE, "surface_temperature_celsius")
+        names = (FORCE_GAUGE["negative"], TORQUE_GAUGE["negative"], "surface_temperature_celsius")
         for name in names:
-            self.board.gauge(name, 5.0).update(0.0 if name == TORQUE else 25.0, 0.0)
+            self.board.gauge(name, 5.0).update(0.0 if name == TORQUE_GAUGE["negative"] else 25.0, 0.0)
         self.ledger = Ledger(0.0)
         self.guard = Guard(LIMITS, self.board, self.ledger, names, 0.0)
         self.now = 0.0
@@ -69,7 +69,7 @@ def test_a_measurement_looked_at_twice_counts_once() -> None:
     watched = Watched()
     assert watched.cell(4.31) is None
     assert watched.guard.check(None, watched.now) is None
-    assert watched.gauge(TORQUE, 0.1, "pressure_rig.negative") is None
+    assert watched.gauge(TORQUE_GAUGE["negative"], 0.1, "pressure_rig.negative") is None
 
 
 def test_a_trip_latches() -> None:
@@ -136,8 +136,8 @@ def test_pressure_arms_late_below_and_trips_above() -> None:
 
 def test_torque_is_limited() -> None:
     watched = Watched()
-    watched.gauge(TORQUE, 1.1, "pressure_rig.negative")
-    assert watched.gauge(TORQUE, -1.1, "pressure_rig.negative") is not None
+    watched.gauge(TORQUE_GAUGE["negative"], 1.1, "pressure_rig.negative")
+    assert watched.gauge(TORQUE_GAUGE["negative"], -1.1, "pressure_rig.negative") is not None
 
 
 def test_only_a_temperature_trip_asks_for_the_heaters_to_go_off() -> None:
@@ -313,8 +313,8 @@ def test_forces_that_disagree_for_a_minute_trip_and_small_ones_do_not() -> None:
 def test_a_torque_that_needs_more_force_than_a_stuck_load_cell_tells_trips() -> None:
     watched = watched_within(disagreement=Disagreement(screw=8e-3))
     watched.board.gauges[FORCE_GAUGE["negative"]].value = 20.0
-    assert watched.gauge(TORQUE, 0.09, "pressure_rig.negative") is None
-    watched.gauge(TORQUE, 0.1, "pressure_rig.negative")
-    trip = watched.gauge(TORQUE, 0.1, "pressure_rig.negative")
+    assert watched.gauge(TORQUE_GAUGE["negative"], 0.09, "pressure_rig.negative") is None
+    watched.gauge(TORQUE_GAUGE["negative"], 0.1, "pressure_rig.negative")
+    trip = watched.gauge(TORQUE_GAUGE["negative"], 0.1, "pressure_rig.negative")
     assert trip is not None
     assert trip.quantity == "disagreement.torque"

@@ -137,7 +137,7 @@ async def test_a_program_that_was_stopped_meanwhile(tmp_path: Path, erased: bool
     other = Process(world)
     await other.assembly.station.connect()  # it expects no program, so it stops what it finds
     if erased:
-        await cast("SimulatedCycler", other.assembly.station.instruments.cycler)._tell("ERASE")
+        await cast("SimulatedCycler", other.assembly.station.instruments.cycler)._channel.tell("ERASE")
     outcome = await Process(world).live(plan)
     assert outcome is not None
     assert outcome.state is state

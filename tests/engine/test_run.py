@@ -105,7 +105,7 @@ rest = "1 h"
         assert row["positive_pressure_pa"] == pytest.approx(0.2e6, rel=0.02)
     highest = max(row["negative_pressure_pa_max"] or 0.0 for row in lab.rows)
     assert highest < 2.5e6 * 1.03
-    assert all(row["torque_newton_metre"] is not None for row in resting)
+    assert all(row["negative_torque_newton_metre"] is not None for row in resting)
 
 
 async def test_a_locked_gap_lets_pressure_drift() -> None:
@@ -120,7 +120,7 @@ rest = "2 h"
     async with laboratory() as lab:
         outcome = await lab.run(steps)
     assert outcome.state is RunState.COMPLETED
-    angles = {row["screw_angle_radian"] for row in lab.rows if row["step_id"] == 2}
+    angles = {row["negative_screw_angle_radian"] for row in lab.rows if row["step_id"] == 2}
     assert len(angles) == 1
 
 
@@ -147,9 +147,9 @@ timeout = "20 min"
     async with laboratory() as lab:
         outcome = await lab.run(steps, meanwhile=pause)
     assert outcome.state is RunState.COMPLETED
-    torques = [row["torque_newton_metre_max"] or 0.0 for row in lab.rows if row["step_id"] == 1]
+    torques = [row["negative_torque_newton_metre_max"] or 0.0 for row in lab.rows if row["step_id"] == 1]
     assert 0.2375 <= max(torques) <= 0.25
-    angles = {row["screw_angle_radian"] for row in lab.rows if row["step_id"] == 2}
+    angles = {row["negative_screw_angle_radian"] for row in lab.rows if row["step_id"] == 2}
     assert len(angles) == 1
     assert lab.rows[-1]["negative_pressure_pa"] == pytest.approx(2.5e6, rel=0.06)
 

@@ -234,7 +234,9 @@ async def test_pressure_control_of_an_earlier_step_stands_still_in_a_pause_and_t
     async with laboratory() as lab:
         await lab.run(RAMP + '[[step]]\ncharge = "C/2"\nuntil = "1 h"\n', meanwhile=script)
     assert angles[0] == angles[1]
-    assert len({row["screw_angle_radian"] for row in lab.rows if row["step_count"] == 4}) > 1, "the cell breathes"
+    assert len({row["negative_screw_angle_radian"] for row in lab.rows if row["step_count"] == 4}) > 1, (
+        "the cell breathes"
+    )
     assert of_step(lab, 4, "negative_pressure_pa")[-1] == pytest.approx(2.0e6, rel=0.02)
 
 

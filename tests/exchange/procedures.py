@@ -7,7 +7,20 @@ from hypothesis import strategies as st
 from labctl.errors import ProtocolError
 from labctl.exchange import amounts
 from labctl.exchange.compose import compose
-from labctl.exchange.procedure import Current, End, Limits, Load, Loop, Procedure, Record, Rest, Step, Sweep, Voltage
+from labctl.exchange.procedure import (
+    Current,
+    End,
+    Limits,
+    Load,
+    Loop,
+    Procedure,
+    Record,
+    Rest,
+    Spectrum,
+    Step,
+    Sweep,
+    Voltage,
+)
 from labctl.exchange.remarks import Remarks
 from labctl.plan import Quantity as Measured
 from labctl.plan import Then
@@ -111,6 +124,16 @@ LOADS = st.builds(
     LOW,
 )
 SWEEPS = st.builds(Sweep, start=LOW, stop=HIGH, rate=some(0, 2, 3, "mV/s", Dimension.VOLTAGE_RATE), most=MILLIAMPERES)
+
+
+SPECTRA = st.builds(
+    Spectrum,
+    name=NAMES,
+    start=some(1, 900, 2, "kHz", Dimension.FREQUENCY),
+    stop=some(1, 900, 2, "mHz", Dimension.FREQUENCY),
+    peak=some(0, 20, 3, "mV", Dimension.VOLTAGE) | some(0, 20, 3, "mA", Dimension.CURRENT),
+    per_decade=st.integers(1, 50),
+)
 
 
 def bodies(steps: st.SearchStrategy[Step]) -> st.SearchStrategy[tuple[Step, ...]]:

@@ -129,6 +129,18 @@ def test_an_export_says_what_it_leaves_behind_and_comes_back(labctl: Labctl, pro
     assert '= "C/3", cv = "4.3 V", until = "C/20"' in text
 
 
+def test_a_rate_by_a_measured_capacity_becomes_one_by_the_nominal_one(labctl: Labctl, protocol: Path) -> None:
+    after = '[[step]]\ncharge = "0.2C(measured, cycle = 1)"\ncv = "4.3 V"\nuntil = "C(measured, cycle = 1)/20"\n'
+    protocol.write_text(PROTOCOL + after)
+    status, out, err = labctl("export", "p.toml", "--to", "unicycler")
+    assert status == 7
+    charge, hold = json.loads(out)["method"][-2:]
+    assert (charge["rate_C"], hold["until_rate_C"]) == (0.2, 0.05)
+    reason = 'aurora-unicycler has no capacity of a cycle: "{}" is left as {} of the nominal one'
+    for written, left in (("0.2C(measured, cycle = 1)", "C/5"), ("C(measured, cycle = 1)/20", "C/20")):
+        assert reason.format(written, left) in err
+
+
 def test_an_export_without_which_it_would_be_another_experiment_is_not_written(labctl: Labctl, protocol: Path) -> None:
     protocol.write_text(
         PROTOCOL.replace("do = [", 'at = [{ cycles = [1], after = "charge", do = [{ rest = "1 h" }] }]\ndo = [')

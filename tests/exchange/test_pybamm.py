@@ -11,10 +11,10 @@ from hypothesis import given, settings
 
 from labctl.exchange import from_pybamm, to_pybamm
 from labctl.exchange.plain import plainly
-from labctl.exchange.procedure import Current, Hole, Load, Loop, Procedure, Rest, Step, Voltage
+from labctl.exchange.procedure import Current, Hole, Load, Loop, Procedure, Rest, Spectrum, Step, Voltage
 from labctl.exchange.remarks import Remarks
 from labctl.plan import Quantity as Measured
-from labctl.quantity import Dimension
+from labctl.quantity import Dimension, parse
 
 from .procedures import LOADS, PROCEDURES
 
@@ -134,6 +134,22 @@ def experiment() -> Iterator[Any]:
 def flat(steps: tuple[Step, ...]) -> Iterator[Step]:
     for step in steps:
         yield from (step.body if isinstance(step, Loop) else [step])
+
+
+def test_a_spectrum_is_left_behind_by_name_and_so_is_a_loop_of_nothing_else() -> None:
+    spectrum = Spectrum(
+        start=parse("1 MHz"), stop=parse("0.1 Hz"), peak=parse("10 mV"), per_decade=10, most=parse("1 mA")
+    )
+    rest = Rest(time=parse("1 h"))
+    remarks = Remarks("f.toml", "PyBaMM")
+    steps = (rest, spectrum, Loop(passes=2, body=(rest, spectrum)), Loop(passes=3, body=(spectrum,)))
+    written = to_pybamm.write(Procedure(name="p", steps=steps), remarks)
+    assert ast.literal_eval(written.partition(" + ")[0]) == ["Rest for 1 hour"]
+    assert written.count("Rest for 1 hour") == 2
+    assert "* 3" not in written
+    told = [finding.reason for finding in remarks.all]
+    assert 'PyBaMM does not keep the current of this spectrum within "1 mA"' in told
+    assert "PyBaMM has no impedance in its strings: this spectrum is left behind" in told
 
 
 @given(PROCEDURES, LOADS)

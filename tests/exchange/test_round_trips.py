@@ -11,11 +11,11 @@ from labctl.exchange import from_pybamm, from_unicycler, to_pybamm, to_unicycler
 from labctl.exchange.compose import compose
 from labctl.exchange.dismantle import dismantle
 from labctl.exchange.gaps import refused
-from labctl.exchange.procedure import Limits, Load, Loop, Procedure, Record, Step, Sweep, each
+from labctl.exchange.procedure import Limits, Load, Loop, Procedure, Record, Spectrum, Step, Sweep, each
 from labctl.exchange.remarks import Remarks
 from labctl.protocol.hash import protocol_hash
 
-from .procedures import LOADS, NESTED, PROCEDURES, SINGLE, SWEEPS, VOLTAGES, bodies, loaded, source
+from .procedures import LOADS, NESTED, PROCEDURES, SINGLE, SPECTRA, SWEEPS, VOLTAGES, bodies, loaded, source
 
 
 def counted(steps: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -24,7 +24,7 @@ def counted(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 
 
 @settings(max_examples=30)
-@given(PROCEDURES, bodies(SINGLE | NESTED | VOLTAGES | LOADS | SWEEPS))
+@given(PROCEDURES, bodies(SINGLE | NESTED | VOLTAGES | LOADS | SWEEPS | SPECTRA))
 def test_to_labctl_and_back(procedure: Procedure, steps: tuple[Step, ...]) -> None:
     procedure = replace(procedure, steps=counted(steps))
     protocol = source(procedure)
@@ -53,9 +53,9 @@ def test_a_check_refuses_a_text_with_gaps_for_these_alone(procedure: Procedure) 
 
 
 @settings(max_examples=30)
-@given(PROCEDURES, SWEEPS)
-def test_to_unicycler_and_back(procedure: Procedure, sweep: Sweep) -> None:
-    procedure = replace(procedure, steps=(*procedure.steps, replace(sweep, most=None)))
+@given(PROCEDURES, SWEEPS, SPECTRA)
+def test_to_unicycler_and_back(procedure: Procedure, sweep: Sweep, spectrum: Spectrum) -> None:
+    procedure = replace(procedure, steps=(*procedure.steps, replace(sweep, most=None), spectrum))
     remarks = Remarks("some.json", "aurora-unicycler")
     again = from_unicycler.read(to_unicycler.write(procedure, remarks), "some", remarks)
     assert again == procedure

@@ -9,13 +9,16 @@ from hypothesis import given, settings
 
 from labctl.errors import ProtocolError
 from labctl.exchange import from_unicycler, send_out, to_unicycler
-from labctl.exchange.procedure import Current, Hole, Loop, Procedure, Rest, Voltage
+from labctl.exchange.dismantle import dismantle
+from labctl.exchange.procedure import Current, Hole, Loop, Procedure, Rest, Spectrum, Voltage
 from labctl.exchange.remarks import Remarks
 from labctl.lint import check
 from labctl.plan import Quantity as Measured
+from labctl.protocol.source import parse
+from labctl.protocol.verbs import EisStep
 from tests.protocol.files import LIBRARY
 
-from .procedures import PROCEDURES, UNICYCLER, loaded
+from .procedures import LIMITS, PROCEDURES, UNICYCLER, loaded
 
 aurora = pytest.importorskip("aurora_unicycler", reason="aurora-unicycler is of the extra `conformance`")
 
@@ -66,9 +69,13 @@ def test_its_own_model_takes_the_library(file: Path) -> None:
             send_out(file, "unicycler", None, {})
         return
     converted = send_out(file, "unicycler", None, {})
+    if " at = [" in file.read_text("utf-8").replace("\n", " "):
+        assert "no steps for certain cycles alone" in " ".join(finding.reason for finding in converted.findings)
+        return
     assert converted.text is not None
     model = aurora.CyclingProtocol.from_dict(json.loads(converted.text))
-    assert model.to_neware_xml(sample_name=file.stem, capacity_mAh=1.0)
+    write = model.to_biologic_mps if "impedance_spectroscopy" in converted.text else model.to_neware_xml
+    assert write(sample_name=file.stem, capacity_mAh=1.0)
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -127,9 +134,72 @@ def test_a_loop_may_name_a_number_from_one(goal: object) -> None:
 
 
 def test_what_has_no_counterpart_leaves_a_hole_that_a_check_refuses() -> None:
-    spectrum = {"step": "impedance_spectroscopy", "amplitude_V": 0.01, "start_frequency_Hz": 1e6, "end_frequency_Hz": 1}
-    procedure, remarks = read(with_method(spectrum | {"drift_correction": False}))
-    assert procedure.steps == (Hole(name="unicycler step impedance_spectroscopy"),)
+    procedure, remarks = read(with_method({"step": "waveform", "file": "x.txt"}))
+    assert procedure.steps == (Hole(name="unicycler step waveform"),)
+    assert remarks.failed
+
+
+SMALL = """\
+schema = "1"
+[protocol]
+name = "small"
+[cell]
+kind = "full"
+[limits]
+voltage = ["2.5 V", "4.4 V"]
+current = "5 mA"
+capacity = "5 mAh"
+[record]
+interval = "10 s"
+"""
+SPECTRUM = {"step": "impedance_spectroscopy", "start_frequency_Hz": 1e6, "end_frequency_Hz": 0.1}
+
+
+def test_an_amplitude_is_a_peak() -> None:
+    procedure, remarks = read(with_method(SPECTRUM | {"amplitude_V": 0.01, "drift_correction": False}))
+    (step,) = procedure.steps
+    assert isinstance(step, Spectrum)
+    assert (step.start.text, step.stop.text, step.peak.text, step.per_decade) == ("1 MHz", "0.1 Hz", "10 mV", 10)
+    assert remarks.all == ()
+    (written,) = loaded(replace(procedure, limits=LIMITS, capacity=None)).file.step
+    assert isinstance(written, EisStep)
+    assert str(written.eis.amplitude) == "10 mV peak"
+
+
+def test_how_often_a_frequency_is_measured_is_left_out_and_said() -> None:
+    more = {"amplitude_mA": 0.5, "measures_per_point": 3, "drift_correction": True, "points_per_decade": 6}
+    procedure, remarks = read(with_method(SPECTRUM | more))
+    assert [finding.reason.split(" is ")[0] for finding in remarks.all] == [
+        "`measures_per_point` = 3",
+        "`drift_correction` = True",
+    ]
+    (step,) = procedure.steps
+    assert isinstance(step, Spectrum)
+    assert (step.peak.text, step.per_decade) == ("0.5 mA", 6)
+
+
+def test_a_root_mean_square_goes_out_as_its_peak() -> None:
+    text = SMALL + '[[step]]\neis = { from = "1 kHz", to = "1 Hz", amplitude = "10 mV rms" }\n'
+    remarks = Remarks("some.toml", "aurora-unicycler")
+    procedure = dismantle(parse("some.toml", text, ProtocolError), None, {}, remarks)
+    (step,) = json.loads(to_unicycler.write(procedure, remarks))["method"]
+    assert step == {
+        "step": "impedance_spectroscopy",
+        "amplitude_V": 0.0141421356237,
+        "start_frequency_Hz": 1000,
+        "end_frequency_Hz": 1,
+        "points_per_decade": 10,
+    }
+    assert '"10 mV rms" is written as its peak, 14.1421356237 mV' in [finding.reason for finding in remarks.all]
+    model = aurora.CyclingProtocol.from_dict(json.loads(to_unicycler.write(procedure, remarks)))
+    assert "PEIS" in model.to_biologic_mps(sample_name="cell", capacity_mAh=1.0)
+
+
+def test_a_spectrum_around_another_voltage_cannot_be_said() -> None:
+    sine = 'from = "1 kHz", to = "1 Hz", amplitude = "5 mV peak", bias = "3.8 V", max_current = "1 mA"'
+    text = f"{SMALL}[[step]]\neis = {{ {sine} }}\n"
+    remarks = Remarks("some.toml", "aurora-unicycler")
+    to_unicycler.write(dismantle(parse("some.toml", text, ProtocolError), None, {}, remarks), remarks)
     assert remarks.failed
 
 

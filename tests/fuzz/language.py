@@ -15,7 +15,7 @@ from random import Random
 
 from labctl.errors import Finding, ProtocolError
 from labctl.lint import check_source
-from labctl.plan import Bound, ConstantCurrent, ConstantVoltage, Plan, StationAbilities
+from labctl.plan import Bound, ConstantCurrent, ConstantVoltage, MeasuredCurrent, Plan, StationAbilities
 from labctl.protocol import bind
 from labctl.protocol.ends import compares
 from labctl.protocol.load import fill
@@ -193,7 +193,11 @@ def _beyond(plan: Plan, station: StationAbilities) -> Iterator[str]:
                 yield f"a step goes to {action.voltage} V, which is outside {window}"
         if isinstance(action, ConstantVoltage) and action.relative is None and not _inside(action.voltage, window):
             yield f"a step holds {action.voltage} V, which is outside {window}"
-        if isinstance(action, ConstantCurrent | ConstantVoltage) and not (step.timeout or _ends_for_certain(step)):
+        if isinstance(action, MeasuredCurrent) and not _inside(action.voltage, window):
+            yield f"a step goes to {action.voltage} V, which is outside {window}"
+        if isinstance(action, ConstantCurrent | MeasuredCurrent | ConstantVoltage) and not (
+            step.timeout or _ends_for_certain(step)
+        ):
             yield f"nothing ends the step of line {step.line} for certain"
 
 

@@ -11,6 +11,7 @@ Container = dict[str, object] | list[object]
 TRAPS: tuple[object, ...] = (
     0, -1, 1, 10**9, 2**63, 0.0, -0.5, 1e308, float("nan"), float("inf"), True, False, "", " ", "0", "-1", "nan V",
     "inf h", "C/0", "-C/10", "1e30 V", "1e-30 V", "1e31 V", "0 V", "-1 V", "-1 h", "0 s", "4.3", "4,3 V", "4.3 V vs Na",
+    "C(measured, cycle = 2)/5", "C(measured)", "-C(measured, cycle = 1)/0",
     "4.3 V vs Li", "1C", "C/10", "0.2 mA/cm2", "14 mg/cm2", "30 degC", "2.5 MPa", "5 %", "µ", "Å", "{", "}}", "{x}",
     "{cycles}", "\x1b[2J", "voltage >= 4 V", "voltage <= 4 V", "stable within 1 mV for 60 s", "capacity >= 1 mAh",
     "not (4 V or 3 V) and time >= 1 h for 30 s", "pressure.negative > 1 MPa", "((((", "for 30 s", "goto x",

@@ -1,6 +1,7 @@
 """A cycler that only software bounds: what is said of it, and that a run on it needs somebody's consent."""
 
 import json
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -20,7 +21,7 @@ from labctl.lint import check
 from tests.daemon.kills import stations_of
 from tests.daemon.lab import living
 from tests.guard.test_guard import Guarded
-from tests.stations import HEAD
+from tests.stations import HEAD, repository_config
 
 REST = HEAD.replace("pressure.negative", "# pressure.negative") + '[[step]]\nrest = "10 s"\n'
 
@@ -75,6 +76,25 @@ def test_without_consent_it_is_refused_and_where_it_is_not_needed_it_is_not_aske
             refuse_without_consent(able, nobody)
     refuse_without_consent(able, "anna: dummy cell")
     refuse_without_consent(abilities(bare(config, Features()), "A3"), "")
+
+
+def test_a_rig_that_lets_go_without_its_drive_asks_for_consent(tmp_path: Path) -> None:
+    config = copy(repository_config())
+    key = ("A1", "pressure_rig.negative")
+    driver, options = config.drivers[key]
+    assert abilities(config, "A1").letting_go == ()
+    config.drivers = config.drivers | {key: (replace(driver, features=Features(watchdog=True)), options)}
+    able = abilities(config, "A1")
+    assert able.letting_go == ("negative",)
+    with pytest.raises(RefusedForSafety, match=r"negative side is neither self-locking nor braked.*left alone"):
+        refuse_without_consent(able, "")
+    refuse_without_consent(able, "anna: I stay")
+    file = tmp_path / "rest.toml"
+    file.write_text(REST)
+    (found,) = check(file, able)
+    assert (found.code, found.severity) == ("unguarded", "warning")
+    assert "neither self-locking nor braked" in found.reason
+    assert any("A1: the rig of the negative side is neither" in check.found for check in guard(config))
 
 
 async def test_a_daemon_refuses_and_records_who_consents(config: Config, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from labctl.instrument import Executes, Identity
 from labctl.lab.doctor import bus, installation, instruments, machine, storage
 from labctl.lab.doctor.check import Check, Verdict
 from labctl.lab.doctor.examination import examine
+from labctl.lab.doctor.rigs import rigs
 from labctl.private import write_private
 from labctl.record.health import Health
 from labctl.record.writer import Writer
@@ -148,6 +149,19 @@ async def test_simulated_and_mixed_stations() -> None:
     checks = await instruments.instruments(load(CONFIG), CONFIG, asking)
     assert ("fine", "A1: 5 simulated, there is nothing to ask") in words(checks)
     assert {check.verdict for check in checks} == {Verdict.FINE}
+
+
+def test_what_the_guard_cannot_compare_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG.read_text().replace('"sim://"', '"/dev/null"'))
+    check = next(iter(rigs(load(path))))
+    assert check.verdict is Verdict.WARNING
+    assert check.found == (
+        "A1: not compared: torque with force (disagreement.screw); one side with the other (disagreement.wall); "
+        "force with temperature (disagreement.drift)"
+    )
+    path.write_text(path.read_text() + '[station.A1.disagreement]\nscrew = "8 mm"\nwall = "0.4 kN"\ndrift = "0.02 %"\n')
+    assert ("fine", "A1: everything is compared") in words(list(rigs(load(path))))
 
 
 async def test_an_instrument_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,10 @@ def test_a_band_that_the_screw_cannot_keep_is_refused_with_the_springs_that_woul
 def test_two_driven_sides_that_the_wall_cannot_hold_apart_are_refused() -> None:
     both = PRESS.replace('negative = "%s"', 'negative = "%s", positive = "0.5 MPa"') % ("2.5 MPa", "force")
     driven = replace(
-        SERVO, actuated=("negative", "positive"), frame=replace(M8, stiffness=1e5), disagreement=Disagreement(wall=200.0)
+        SERVO,
+        actuated=("negative", "positive"),
+        frame=replace(M8, stiffness=1e5),
+        disagreement=Disagreement(wall=200.0),
     )
     assert told(protocol(both), driven) == []
     (found,) = findings(protocol(both), replace(driven, disagreement=Disagreement(wall=150.0)))

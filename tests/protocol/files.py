@@ -38,6 +38,7 @@ STATION = StationAbilities(
     measured=(("negative", 500.0), ("positive", 500.0)),
     external_probe=True,
     poll_period=1.0,
+    frequencies=(1e-3, 7e6),
     voltage_limit=Bound(0.0, 5.0),
     current_limit=0.02,
     temperature_limit=Bound(5.0, 80.0),

@@ -44,6 +44,10 @@ READ: dict[str, Tree] = {
     "retention(ref = 3, tag = 'a or b') < 90 % for 3 cycles": CycleComparison(
         CycleQuantity.RETENTION, Operator.LT, parse("90 %"), 3, "a or b", 3
     ),
+    "|current| <= 0.05C(measured, cycle = 3) for 30 s": Comparison(
+        Quantity.CURRENT, Operator.LE, parse("C(measured,cycle=3)/20"), magnitude=True, hold=parse("30 s")
+    ),
+    "C(measured, cycle = 3)/20": Shorthand(parse("C(measured, cycle = 3)/20")),
     "coulombic_efficiency >= 99.5 %": CycleComparison(CycleQuantity.COULOMBIC_EFFICIENCY, Operator.GE, parse("99.5 %")),
     "operator = 'keep (and for now)' or 4.3 V": Either((Answer("keep (and for now)"), Shorthand(parse("4.3 V")))),
     "cycle >= 3": Comparison(Quantity.CYCLE, Operator.GE, 3),
@@ -112,6 +116,7 @@ PARTS = [
     "<",
     "4.3 V",
     "C/20",
+    "C(measured, cycle = 3)/20",
     "and",
     "or",
     "not",

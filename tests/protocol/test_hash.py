@@ -48,6 +48,15 @@ OTHER = {
 }
 
 
+def test_a_rate_by_the_capacity_of_another_cycle_has_another_hash() -> None:
+    cycle = '{ discharge = "C/10", until = "2.5 V" }, { charge = "C/10", until = "4.3 V" }'
+    text = HEAD + f'repeat = 3\ndo = [ {cycle} ]\n[[step]]\ncharge = "RATE"\nuntil = "4.3 V"\n'
+    rates = ("0.2C(measured, cycle = 3)", "C(measured,cycle=3)/5", "C(measured, cycle = 2)/5", "C/5")
+    first, same, other, nominal = (hashed(text.replace("RATE", rate)) for rate in rates)
+    assert first == same
+    assert len({first, other, nominal}) == 3
+
+
 @pytest.mark.parametrize("text", list(OTHER.values()), ids=list(OTHER))
 def test_another_experiment_has_another_hash(text: str) -> None:
     assert hashed(text) != BASE

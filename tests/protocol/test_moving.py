@@ -68,6 +68,14 @@ BOUND: dict[str, tuple[str, Action]] = {
         'cv = "-20 mV"\nvs = "ocv"\nmax_current = "1 mA"\nuntil = "10 min"',
         ConstantVoltage(-0.02, 1e-3, WINDOW),
     ),
+    "a torque at a speed": (
+        'torque = { anode = "0.4 N m", speed = "50 mrad/s" }\ntimeout = "5 min"',
+        Torque("negative", 0.4, 0.05),
+    ),
+    "a screw that is loosened": (
+        'torque = { negative = "-0.4 N m" }\nuntil = "force <= 10 N"\ntimeout = "5 min"',
+        Torque("negative", -0.4),
+    ),
     "a torque": ('torque = { anode = "0.4 N m" }\ntimeout = "5 min"', Torque("negative", 0.4)),
     "a profile": (
         'profile = "x.csv"\n' + attached("0,1e-3\n10,-0.002\n20.5,0\n"),
@@ -110,6 +118,12 @@ def test_a_power_and_a_resistor_make_a_cycle() -> None:
 TWO = "0,0.001\n10,0\n"
 REFUSED = {
     'torque = { negative = "0.4 N m" }': "0:3: nothing bounds this torque in time",
+    'torque = { negative = "-2 N m" }\nuntil = "30 s"': '1:23: "-2 N m" is not below the limit of torque, 2 N m',
+    'torque = { negative = "0 N m" }\ntimeout = "5 min"': "1:23: a torque of nothing turns no screw",
+    'torque = { negative = "-0.4 N m" }\ntimeout = "5 min"': "0:3: nothing but a fault ends this torque",
+    'torque = { negative = "0.4 N m", speed = "1 rad/s" }\ntimeout = "5 min"': (
+        '1:42: "1 rad/s" is faster than 0.5 rad/s: a hand has to be withdrawn'
+    ),
     'torque = { negative = "2 N m" }\ntimeout = "5 min"': '1:23: "2 N m" is not below the limit of torque, 2 N m',
     'torque = { positive = "0.4 N m" }\ntimeout = "5 min"': "1:23: station A1 does not drive the positive side",
     'torque = { positive = "0.4 N m", negative = "0.4 N m" }\ntimeout = "5 min"': "1:10: a torque is that of one side",

@@ -15,6 +15,7 @@ from labctl.protocol.attached import attach, read_protocol
 from labctl.protocol.hash import protocol_hash
 from labctl.protocol.load import fill
 from labctl.protocol.source import Source, parse
+from labctl.words.explain import explain
 from tests.protocol.plain import plain
 
 from .files import HEAD, STATION, of_step, sentences
@@ -245,6 +246,84 @@ def test_a_protocol_that_came_as_text_reads_no_disk(folder: Path) -> None:
     with pytest.raises(ProtocolError) as caught:
         fill(parse(str(folder / "main.toml"), MAIN, ProtocolError), {})
     assert [f.reason for f in caught.value.findings] == ['"formation.toml" did not come with this protocol']
+
+
+# -- files of the folders ----------------------------------------------------------------------------------------------
+
+RUNS = 'run = "formation.toml"\ninputs = { rate = "C/10", cycles = 2 }'
+
+
+@pytest.fixture
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the search path, whose protocol runs what lies beside it and below."""
+    shelf = tmp_path_factory.mktemp("shelf")
+    (shelf / "ma" / "sub").mkdir(parents=True)
+    named = 'schema = "1"\n[[step]]\nrun = "short.toml"\n[[step]]\nrun = "sub/long.toml"\n'
+    (shelf / "ma" / "rests.toml").write_text(named.replace("[[", '[protocol]\nname = "rests"\n[[', 1), encoding="utf-8")
+    (shelf / "ma" / "short.toml").write_text('schema = "1"\n[[step]]\nrest = "7 s"\n', encoding="utf-8")
+    (shelf / "ma" / "sub" / "long.toml").write_text('schema = "1"\n[[step]]\nrest = "7 h"\n', encoding="utf-8")
+    return shelf
+
+
+@pytest.mark.parametrize("name", ["rests", "rests.toml", "ma/rests", "ma/rests.toml"])
+def test_a_protocol_is_run_by_its_name_in_the_folders_and_travels_in_the_text(
+    name: str, folder: Path, shelf: Path
+) -> None:
+    change(folder, "main.toml", (RUNS, f'run = "{name}"'))
+    (folder / "short.toml").write_text("what lies beside the main file is not what the other one names")
+    protocol = load(folder / "main.toml", lambda: (shelf,))
+    plan = bind(protocol, STATION)
+    assert [each for each, _ in steps(plan)] == ["rest 7 s", "rest 7 h", "rest 1 h"]
+    again = bind(fill(parse("elsewhere.toml", plan.text, ProtocolError), {}), STATION)
+    assert (again.hash, again.body) == (plan.hash, plan.body)
+    called = name.removesuffix(".toml")
+    assert f'Files. "{called}" is {shelf / "ma" / "rests.toml"}.\n' in explain(protocol, plan)
+
+
+def test_what_lies_beside_the_file_or_is_defined_in_it_comes_first(folder: Path, shelf: Path) -> None:
+    (shelf / "formation.toml").write_text((shelf / "ma" / "short.toml").read_text("utf-8"), encoding="utf-8")
+    (shelf / "cycle.toml").write_text((shelf / "ma" / "short.toml").read_text("utf-8"), encoding="utf-8")
+    change(folder, "main.toml", ('rest = "1 h"\n', 'run = "cycle"\n[define]\ncycle = [ { rest = "2 h" } ]\n'))
+    protocol = load(folder / "main.toml", lambda: (shelf,))
+    assert protocol.file.attached_from == {}
+    assert [name for name, _ in steps(bind(protocol, STATION))][-1] == "rest 2 h"
+
+
+def test_what_is_wrong_in_a_protocol_of_a_folder_is_told_where_it_lies(folder: Path, shelf: Path) -> None:
+    (shelf / "ma" / "rests.toml").write_text(
+        'schema = "1"\n[protocol]\nname = "x"\n[[step]]\nrest = 1\n', encoding="utf-8"
+    )
+    change(folder, "main.toml", (RUNS, 'run = "rests"'))
+    with pytest.raises(ProtocolError) as refused:
+        load(folder / "main.toml", lambda: (shelf,))
+    (finding,) = refused.value.findings
+    assert (finding.place.file, finding.place.line) == (str(shelf / "ma" / "rests.toml"), 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("rests", 'several protocols are called "rests"'),
+        ("rest", 'nothing is defined as "rest"'),
+        ("rest.toml", "this file cannot be read"),
+        ("../ma/rests", 'nothing is defined as "../ma/rests"'),
+        ("../ma/rests.toml", "this is no file of this protocol"),
+        ("ma/linked.toml", "this file cannot be read"),
+        ("@rests/rests.toml", "this is no file of this protocol"),
+    ],
+)
+def test_a_name_that_leads_nowhere_or_elsewhere_is_refused(
+    name: str, sentence: str, folder: Path, shelf: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    for each in ("rests", "linked"):
+        (other / "mine").mkdir(exist_ok=True)
+        (other / "mine" / f"{each}.toml").write_text((shelf / "ma" / "rests.toml").read_text("utf-8"), encoding="utf-8")
+    (shelf / "ma" / "linked.toml").symlink_to(other / "mine" / "linked.toml")
+    change(folder, "main.toml", (RUNS, f'run = "{name}"'))
+    with pytest.raises(ProtocolError) as refused:
+        load(folder / "main.toml", lambda: (shelf, other))
+    assert sentence in refused.value.findings[0].reason
 
 
 @settings(max_examples=60)

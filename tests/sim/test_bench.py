@@ -163,7 +163,7 @@ def test_parameters_come_from_a_table_with_units() -> None:
     [
         (
             {"cell": {"preset": "nmc"}},
-            'no simulated cell "nmc"; there are lnmo-liin, lno-lto, nmc721-liin, nmc811-li, nmc83-li, nmc83-lto',
+            'no simulated cell "nmc"; there are lnmo-bare-liin, lnmo-liin, lno-lto, nmc721-liin, ',
         ),
         ({"rig": {"kind": "vice"}}, 'of kind "screw" .the default. or "press"'),
         ({"rig": {"bore": "10 V"}}, "is a voltage, not a length"),

@@ -138,7 +138,9 @@ def test_a_cell_can_have_another_size() -> None:
 
 
 def test_an_unknown_cell_is_refused_with_those_that_exist() -> None:
-    with pytest.raises(ValueError, match='no simulated cell "nmc"; there are lnmo-liin, lno-lto, nmc721-liin,'):
+    with pytest.raises(
+        ValueError, match='no simulated cell "nmc"; there are lnmo-bare-liin, lnmo-liin, lno-lto, nmc721-liin,'
+    ):
         CellChoice(preset="nmc")
 
 

@@ -180,6 +180,58 @@ def test_a_bottomed_spring_is_as_stiff_as_the_train() -> None:
     assert rig.force("positive") - before == pytest.approx(0.5e6 * advance, rel=1e-6)
 
 
+RUBBING = FREE.model_copy(update={"piston_friction": 10.0})
+
+
+def test_a_piston_keeps_from_the_cell_what_the_screw_adds_and_from_the_load_cell_what_the_cell_adds() -> None:
+    rig, stack = tightened(RUBBING, 2.5e6)
+    assert rig.indicated("negative") - rig.force("negative") == pytest.approx(10.0)
+    turned, felt = rig.indicated("negative"), rig.force("negative")
+    rig.turn_to(rig.angle - 0.05)
+    assert turned - rig.indicated("negative") == pytest.approx(0.05 * 1.25e-3 / math.tau * 1e6, rel=1e-6)
+    assert rig.force("negative") == pytest.approx(felt), "loosened by 9.9 N, within what friction holds either way"
+    stack.grown = (5e-6, 0.0)
+    assert rig.force("negative") - rig.indicated("negative") == pytest.approx(10.0), "the cell pushes it back"
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 2.0), st.floats(-5e-6, 15e-6)), min_size=1, max_size=8), st.floats(0.0, 20.0))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_what_is_indicated_is_within_the_friction_of_what_is_true(
+    path: list[tuple[float, float]], friction: float
+) -> None:
+    stack = Stack()
+    rig = ScrewRig(RigParameters(creep=(), piston_friction=friction), 1, stack)
+    for time, (angle, grown) in enumerate(path):
+        stack.grown = (grown, -0.1 * grown)
+        rig.advance_to(float(time))
+        rig.settle()
+        rig.turn_to(angle)
+        for side in ("negative", "positive"):
+            assert abs(rig.indicated(side) - rig.force(side)) <= friction + 1e-9
+            assert rig.force(side) >= 0.0
+
+
+def test_disc_springs_make_a_stiff_frame_soft() -> None:
+    parameters = FREE.model_copy(update={"train_stiffness": 1e7, "disc_springs": 5e5})
+    assert parameters.stiffness == pytest.approx(1.0 / (1e-7 + 2e-6))
+    rig, stack = tightened(parameters, 2.5e6)
+    before = pressures(rig)[0]
+    stack.grown = (13.9e-6, -1.6e-6)
+    assert pressures(rig)[0] - before == pytest.approx(0.075e6, rel=0.03)
+
+
+def test_two_screws_press_from_both_sides_and_the_wall_holds_their_difference() -> None:
+    rig = ScrewRig(RigParameters(creep=(), spring_stiffness=1e6, spring_preload=0.0), 1, Stack())
+    advance = 100.0 / 1e6 * math.tau / 1.25e-3
+    rig.turn_to(advance)
+    rig.turn_to(1.5 * advance, "positive")
+    assert (rig.force("negative"), rig.force("positive")) == pytest.approx((100.0, 150.0))
+    assert (rig.angle, rig.angle_of("positive")) == (advance, 1.5 * advance)
+    assert rig.torque(+1, "positive") > rig.torque(+1)
+    rig.turn_to(6.0 * advance, "positive")
+    assert rig.force("positive") - rig.force("negative") == pytest.approx(STICKY.wall_friction_force)
+
+
 def test_a_press_is_a_force_and_has_no_screw() -> None:
     press = Press(PressParameters(kind="press", force=59.7e3))
     assert press.force("negative") / press.area == pytest.approx(760e6, rel=1e-3)

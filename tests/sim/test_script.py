@@ -12,7 +12,15 @@ from labctl.sim.chance import random_script
 from labctl.sim.schedule import DARK, HAPPENS_TO, LASTING, Kind, Scheduled, overlapping
 from labctl.sim.script import ScriptError, load, read, write
 
-INSTRUMENTS = ("cycler", "load_cell.negative", "load_cell.positive", "pressure_rig.negative", "thermostat")
+INSTRUMENTS = (
+    "cycler",
+    "load_cell.negative",
+    "load_cell.positive",
+    "pressure_rig.negative",
+    "hand_tool.negative",
+    "gas_regulator.positive",
+    "thermostat",
+)
 PLACES = (*INSTRUMENTS, "cell", "rig", "room")
 TIMES = st.one_of(st.just(0.0), st.floats(1e-9, 1e7))
 VALUES = st.one_of(st.sampled_from((0.0, 1.0)), st.floats(1e-9, 1e6), st.floats(-1e6, -1e-9))

@@ -51,7 +51,7 @@ def values(voltage: float | None = 3.7, current: float | None = 0.00079, **more:
         "current_ampere": Value(value=current, age=0.4, period=1.0, low=-0.002, high=0.002),
         "negative_pressure_pa": Value(value=2.484e6, age=0.4, period=1.0, target=2.5e6, low=0.0, high=5e6),
         "positive_pressure_pa": Value(value=0.207e6, age=0.4, period=1.0, target=0.2e6, low=0.0, high=0.6e6),
-        "torque_newton_metre": Value(value=0.312, age=0.4, period=1.0, high=1.0),
+        "negative_torque_newton_metre": Value(value=0.312, age=0.4, period=1.0, high=1.0),
         "ambient_temperature_celsius": Value(value=30.1, age=2.0, period=5.0, target=30.0, low=5.0, high=80.0),
         **more,
     }

@@ -1,6 +1,7 @@
 """The safety ladder: what each key sends, what a dialog must be answered first, and what is said of it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -309,6 +310,20 @@ async def test_a_start_is_checked_by_the_daemon_and_confirmed(staged: Staged) ->
         (start,) = [r.action for r in stage.daemon.commands("start")]
         assert isinstance(start, Start)
         assert (start.station, start.inputs) == ("A2", {"cycles": "5"})
+
+
+async def test_a_protocol_of_the_folders_is_chosen_by_its_name(staged: Staged, tmp_path: Path) -> None:
+    shelf = tmp_path / "shelf"
+    (shelf / "ma").mkdir(parents=True)
+    (shelf / "ma" / "rests.toml").write_text("[protocol]\n# of the shelf\n")
+    async with staged(station("A1", Word.IDLE)) as stage:
+        stage.lab.folders = (shelf,)
+        await opened(stage)
+        await stage.press("down", "enter")
+        await stage.until("ma/rests can run on A1")
+        (check,) = [r.action for r in stage.daemon.commands("check")]
+        assert isinstance(check, Check)
+        assert (check.protocol, check.file) == ("[protocol]\n# of the shelf\n", str(shelf / "ma" / "rests.toml"))
 
 
 async def test_findings_are_shown_literally_with_their_caret_and_nothing_can_start(staged: Staged) -> None:

@@ -17,7 +17,7 @@ from labctl.tui.keys import WrongKeys, checked
 from labctl.tui.overview import COLUMNS, Overview, columns_for, progress
 from labctl.tui.screen import LabScreen
 from labctl.tui.sight import Reading, Seen
-from labctl.tui.start import assignments, protocols
+from labctl.tui.start import assignments, choices
 from labctl.tui.station import Station
 from labctl.tui.table import Cells, Column, Table, layout
 from labctl.tui.theme import first_theme
@@ -216,14 +216,20 @@ def test_keys_that_can_be_are_taken() -> None:
     assert checked(wanted, binding_ids()) == wanted
 
 
-def test_protocols_are_found_below_their_folder_and_beside_it(tmp_path: Path) -> None:
-    for name in ("config.toml", "mine.toml", "notes.txt", "protocols/paper/one.toml", "other/two.toml"):
+def test_protocols_are_found_beside_below_and_by_name_in_the_folders(tmp_path: Path) -> None:
+    for name in ("config.toml", "mine.toml", "notes.txt", "protocols/paper/one.toml", "other/ma/two.toml"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert [file.relative_to(tmp_path).as_posix() for file in protocols(tmp_path)] == [
-        "mine.toml",
-        "protocols/paper/one.toml",
+    named, trouble = choices(tmp_path, (tmp_path / "protocols", tmp_path / "other"))
+    assert [(name, file.relative_to(tmp_path).as_posix()) for name, file in named.items()] == [
+        ("mine.toml", "mine.toml"),
+        ("protocols/paper/one.toml", "protocols/paper/one.toml"),
+        ("ma/two", "other/ma/two.toml"),
     ]
+    assert trouble == ""
+    left, trouble = choices(tmp_path, (tmp_path / "gone",))
+    assert list(left) == list(named)[:2]
+    assert "there is no such folder of protocols" in trouble
 
 
 def test_inputs_are_read_or_said_to_be_none() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from labctl.config import Config, is_simulated
 from labctl.errors import StorageError
 from labctl.filelock import is_locked
-from labctl.lab.consent import software_only, without_takeover
+from labctl.lab.consent import letting_go, software_only, without_takeover
 from labctl.lab.doctor.bus import daemon_runs
 from labctl.lab.doctor.check import Check, error, fine, warning
 from labctl.lab.guarded import Outcome, read_report
@@ -34,6 +34,9 @@ def guard(config: Config) -> Iterator[Check]:
         elif names:
             found = f"{station}: no guard can take over {names}"
             yield warning("guard", found, "Only limits or watchdog in the instrument act when the daemon fails.")
+        for side in letting_go(config, station):
+            found = f"{station}: the rig of the {side} side is neither self-locking nor braked"
+            yield warning("guard", found, "Runs there ask for --consent; its pressure is gone when the drive fails.")
 
 
 def _running(config: Config) -> Check:

@@ -1,0 +1,1 @@
+"""Alicat PC/PCD pressure controller: a gas regulator."""

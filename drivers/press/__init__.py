@@ -1,0 +1,1 @@
+"""A press that a person works."""

@@ -1,0 +1,1 @@
+"""A torque wrench in a person's hand."""

@@ -1,0 +1,85 @@
+"""One correction of a held force: how far it has to go, and when the screw has been turned enough in vain."""
+
+import math
+from dataclasses import dataclass
+
+from labctl.engine.train import Train
+
+LOST_MOTION = 0.0175
+"""rad, 1°, that play and a shaft that winds up may take before the force answers: four times the play of a servo."""
+IN_VAIN = 3.0
+"""Times the turn that should have been enough: a train that has grown softer than this is another one."""
+CAREFULLY = 0.25
+"""Of what is left, the turn that follows one in vain."""
+LONGEST = 600.0
+"""s."""
+ENOUGH = 0.6
+"""Of a jump: where a correction was answered and no more than this is left, another jump would take it further off."""
+
+
+@dataclass(slots=True)
+class Correction:
+    """A correction under way.
+
+    Attributes:
+        start, goal: N.
+        began: lab time.
+        turned: rad, so far, either way.
+        answered: whether the force has moved since.
+    """
+
+    start: float
+    goal: float
+    began: float
+    turned: float = 0.0
+    answered: bool = False
+    _last: float | None = None
+    _sent: float = 0.0
+    _stiffness: float = 0.0
+    """N/rad that the last turn was worth; 0 while none was answered."""
+    _in_vain: bool = False
+
+    def feel(self, force: float, train: Train) -> None:
+        """Take the force after a move, or before the first; a jump behind moves in vain is one of a standing screw."""
+        if self._last is not None:
+            moved = abs(force - self._last)
+            if moved < train.nearest:
+                self._in_vain = True
+            else:
+                if self._in_vain:
+                    train.jumped(moved)
+                elif (force - self._last) * self._sent > 0.0:
+                    self._stiffness = moved / abs(self._sent)
+                    train.stiffer(self._stiffness)
+                self.answered, self._in_vain = True, False
+        self._last = force
+
+    def done(self, force: float, tolerance: float, train: Train) -> bool:
+        """Whether the force is where it was to go, or so near that a jump would only take it away."""
+        return self.left(force) <= max(tolerance, ENOUGH * train.jump if self.answered else 0.0)
+
+    def left(self, force: float) -> float:
+        """Return N that are left, below 0 where the force has passed the goal."""
+        return (self.goal - force) * math.copysign(1.0, self.goal - self.start)
+
+    def turn(self, force: float, train: Train) -> float:
+        """Return the next turn in rad: all that is left, or a part of it where the last one was not answered.
+
+        What is wound up in vain comes with the jump. The first turn takes the train for as stiff as it has ever been,
+        each other one for as stiff as the last one has shown it.
+        """
+        stiffness = max(self._stiffness, train.stiffness) if self._stiffness else train.stiffest
+        self._sent = (CAREFULLY if self._in_vain else 1.0) * (self.goal - force) / stiffness
+        return self._sent
+
+    def in_vain(self, now: float, train: Train) -> bool:
+        """Whether the screw was turned by more than should be needed with all its play, or for too long."""
+        allowed = LOST_MOTION + IN_VAIN * abs(self.goal - self.start) / train.stiffness
+        return self.turned > allowed or now - self.began > LONGEST
+
+    def told(self, force: float) -> str:
+        """Say what it came to."""
+        return (
+            f"was turned by {math.degrees(self.turned):.2g}°, and the force went from {self.start:.4g} N to "
+            f"{force:.4g} N instead of {self.goal:.4g} N"
+        )
