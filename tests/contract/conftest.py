@@ -2,13 +2,8 @@
 
 import pytest
 
-from tests.contract.operations import OPERATIONS
+from tests.contract.operations import has, operations_of
 from tests.contract.stand import DRIVERS, Stand
-
-
-def has(driver_name: str, method: str) -> bool:
-    """Whether a driver has a method that not all of its role have."""
-    return hasattr(DRIVERS[driver_name].make, method)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -18,12 +13,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         needed = "read"
     names = [name for name, driver in DRIVERS.items() if role in (None, driver.role) and has(name, needed)]
     if "operation" in metafunc.fixturenames:
-        cases = [
-            (name, operation)
-            for name in names
-            for operation in OPERATIONS[DRIVERS[name].role]
-            if has(name, operation.needs)
-        ]
+        cases = [(name, operation) for name in names for operation in operations_of(name)]
         metafunc.parametrize(("driver_name", "operation"), cases, ids=[f"{name}-{what}" for name, what in cases])
     elif "driver_name" in metafunc.fixturenames:
         metafunc.parametrize("driver_name", names)

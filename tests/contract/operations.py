@@ -10,7 +10,7 @@ from labctl.impedance import SpectrumStatus
 from labctl.instrument import CellReading, GasReading, Identity, Range, RigReading, Role, ThermostatReading
 from labctl.plan import Bound, Impedance
 from labctl.sim.source import Open
-from tests.contract.stand import Check, Stand
+from tests.contract.stand import DRIVERS, Check, Stand
 
 WINDOW, MOST = Range(2.5, 4.3), 2e-3
 CURRENT, HIGH, LOW = 5e-4, 4.2, 2.6
@@ -466,3 +466,13 @@ def is_safe(stand: Stand) -> bool:
     bench.advance_to(bench.time + 1.0)
     stands = bench.rig.angle == angle and bench.rig.force("negative") <= force + BREATH
     return isinstance(bench.cell.source, Open) and stands and bench.room.setpoint is None
+
+
+def has(driver_name: str, method: str) -> bool:
+    """Whether a driver has a method that not all of its role have."""
+    return hasattr(DRIVERS[driver_name].make, method)
+
+
+def operations_of(driver_name: str) -> list[Operation]:
+    """Return what can be asked of a driver."""
+    return [operation for operation in OPERATIONS[DRIVERS[driver_name].role] if has(driver_name, operation.needs)]

@@ -10,7 +10,7 @@ from labctl.instrument import Role, VisaWire
 from labctl.link import open_link
 from labctl.sim.faults import Delay, silence
 from labctl.sim.host import Host
-from tests.contract.operations import ACTING, OPERATIONS, READY, bounded_nowhere, is_safe, read_of
+from tests.contract.operations import ACTING, READY, bounded_nowhere, is_safe, operations_of, read_of
 from tests.contract.stand import DRIVERS, Stand
 
 EVERY = range(1, 10_000)
@@ -79,9 +79,7 @@ async def test_another_instrument_after_a_reopening_is_neither_read_nor_commande
     stand.break_replies(silence, EVERY)
     with pytest.raises(InstrumentError):
         await read_of(role).call(stand)
-    for operation in OPERATIONS[role]:
-        if not hasattr(stand.instrument, operation.needs):
-            continue
+    for operation in operations_of(stand.driver.name):
         stand.break_replies(another, (1,))
         with pytest.raises(InstrumentError):
             await read_of(role).call(stand)

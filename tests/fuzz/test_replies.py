@@ -12,7 +12,7 @@ from labctl.instrument import VisaWire
 from labctl.link.visa import VisaLink
 from labctl.registry import driver_names
 from tests.alerts.servers import tcp_server
-from tests.contract.operations import OPERATIONS
+from tests.contract.operations import operations_of
 from tests.contract.stand import DRIVERS, Stand
 
 from .mutate import bytes_damaged
@@ -31,7 +31,7 @@ FLOODS = {
 @pytest.mark.parametrize("name", driver_names())
 async def test_only_sentences_come_out(name: str) -> None:
     for seed in SEEDS:
-        for number, operation in enumerate(OPERATIONS[DRIVERS[name].role]):
+        for number, operation in enumerate(operations_of(name)):
             random, stand = Random(1000 * seed + number), Stand(name)
             await operation.prepare(stand)
             chance = random.choice([0.1, 0.5, 1.0])
@@ -54,7 +54,7 @@ async def test_only_sentences_come_out(name: str) -> None:
 @pytest.mark.parametrize("name", driver_names())
 @pytest.mark.parametrize("flood", FLOODS)
 async def test_a_flood_is_no_reply_and_leaves_nothing_behind(name: str, flood: str) -> None:
-    for operation in OPERATIONS[DRIVERS[name].role]:
+    for operation in operations_of(name):
         stand = Stand(name)
         await operation.prepare(stand)
         stand.break_replies(lambda _: FLOODS[flood], range(1, 100_000))
