@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from labctl.cells.shelf import Shelf
-from labctl.client.lab import _files
+from labctl.client.lab import _protocol
 from labctl.config import load
 from labctl.errors import MOST_FINDINGS, ConfigError, InvalidInput, LabctlError, ProtocolError
 from labctl.lint import check, check_source
@@ -25,7 +25,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "cell": load_cell,
     "config": load,
     "settings": load_settings,
-    "client": lambda path: _files(path, None),
+    "client": lambda path: _protocol(path, ()),
 }
 
 
