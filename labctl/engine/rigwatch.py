@@ -82,6 +82,8 @@ class Rigwatch:
         self._controls = controls
         self._handled = False
         self._sensors = {side: _Sensor() for side in station.instruments.load_cells}
+        self._pressed_here = bool(station.instruments.rigs or station.instruments.tools or station.springs)
+        """Whether what presses is the station's: another press changes its force whenever its operator wants."""
         self._screws = {side: Turning(rig.angle_resolution) for side, rig in station.instruments.rigs.items()}
 
     def begin(self) -> None:
@@ -146,7 +148,7 @@ class Rigwatch:
         if old is not None:
             sensor.scatter.see(old)  # not before it has been judged: a jump is no noise
         least = self._least(side, sensor)
-        if least is None or self._station.instruments.gases:
+        if least is None or not self._pressed_here or self._station.instruments.gases:
             return
         least = max(least, BAND * abs(reading.force))  # no more than a force that is held may differ
         rise, fall = self._worth(sensor.jump.since - AFTER)

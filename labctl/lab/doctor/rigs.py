@@ -33,6 +33,8 @@ def _off(able: StationAbilities) -> Iterator[str]:
     for side, _ in able.measured:
         if side not in known:
             yield f"the {side} force, until its noise is known (its driver declares no accuracy)"
+    if able.measured and not able.driven and not able.by_hand and not able.springs:
+        yield "jumps of a force (nothing that presses is declared)"
     if able.actuated and differ.screw is None:
         yield "torque with force (disagreement.screw)"
     if len(able.measured) > 1 and differ.wall is None and differ.force is None:
