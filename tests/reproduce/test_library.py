@@ -25,7 +25,7 @@ from tests.stations import ROOT, repository_config
 PROTOCOLS = sorted((ROOT / "protocols").glob("*/*.toml"))
 CELLS = sorted((ROOT / "cells").glob("*.toml"))
 CAMPAIGNS = sorted((ROOT / "campaigns").glob("*.toml"))
-REPRODUCED = ("doe-sym-50", "doe-eis", "lee-cccv-pellet", "lee-eis", "ma-0.2C-200")
+REPRODUCED = ("doe-sym-50", "doe-eis", "lee-cccv-pellet", "lee-eis", "ma-0.2C-200", "doe-cond")
 """Sets of which rows are reproduced here: quick ones of three papers."""
 TWICE = ("doe-cond-small", "lee-eis-bare", "ma-dc-pellet")
 """Sets whose protocol and station are those of another one."""
