@@ -7,6 +7,7 @@ import pytest
 
 from labctl.clock import VirtualClock
 from labctl.config import Config, load
+from labctl.engine.hands import MOST_OVER
 from labctl.engine.run import Outcome, Run
 from labctl.lab.assemble import assemble, memory_links
 from labctl.link import OPERATOR, BaseLink, open_link
@@ -288,8 +289,17 @@ async def test_an_overshoot_trips(config: Config) -> None:
     assert not reading.output
 
 
-async def test_a_load_cell_that_does_not_confirm_is_a_fault(config: Config) -> None:
+async def test_a_load_cell_that_does_not_see_what_is_pressed_asks_for_no_more(config: Config) -> None:
     person = Person(takes=60.0, turns=0.4)
+    lab, outcome = await with_person(config, person, TIGHTEN)
+    assert outcome.state is RunState.FAILED
+    force = lab.bench.rig.force("negative")
+    assert 0.0 < force < WANTED / MOST_OVER, "by it the wrench should show far more"
+    assert len(person.asked) == 1
+
+
+async def test_a_load_cell_that_does_not_confirm_is_a_fault(config: Config) -> None:
+    person = Person(takes=60.0, turns=0.9)
     _, outcome = await with_person(config, person, TIGHTEN)
     assert outcome.state is RunState.FAILED
     assert len(person.asked) == 6, "asked to go on, but not for ever"
