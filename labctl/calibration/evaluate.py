@@ -57,9 +57,9 @@ def _load_cell(queries: Queries, run: RunRow, operator: str, lasts: float) -> Lo
     side = next(side for side in SIDES if run.protocol_name == LOAD_CELL_NAMES[side])
     names = {step.step_count: step.name or "" for step in queries.steps(run.id)}
     answers = {
-        int(event.data["step_count"]): str(event.data["answer"])
+        int(event.data["step_count"]): float(event.data["value"])
         for event in queries.events(run.id)
-        if event.kind == "operator.answered"
+        if event.kind == "operator.answered" and "value" in event.data
     }
     own = quoted_load_cell((run.instruments or {}).get(f"load_cell.{side}", {}))
     readings: dict[int, list[float]] = {}

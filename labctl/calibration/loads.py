@@ -7,7 +7,6 @@ from statistics import fmean
 
 from labctl.calibration.loadcell import Load
 from labctl.calibration.torque import Direction
-from labctl.errors import CalibrationFailed
 from labctl.plan import SIDES, Side
 
 LOAD_CELL_NAMES: dict[Side, str] = {side: f"calibrate-loadcell-{side}" for side in SIDES}
@@ -74,33 +73,21 @@ class LoadProcedure:
     def _ask(self, series: int, direction: str, level: int) -> str:
         text = (
             f"Series {series} of {self.series}, {direction}: put about {self.forces[level]:.4g} N on the load cell of "
-            f"the {self.side} side and wait until it is steady. How many N does the reference (±{{uncertainty}}) tell?"
+            f"the {self.side} side and wait until it is steady. What force does the reference (±{{uncertainty}}) tell?"
         )
         name, prompt = f"load {direction} {series} {level + 1}", json.dumps(text, ensure_ascii=False)
-        return f'[[step]]\nname = "{name}"\nprompt = {prompt}\n'
+        return f'[[step]]\nname = "{name}"\nprompt = {prompt}\nquantity = "force"\n'
 
 
 def load_points(
-    names: Mapping[int, str], answers: Mapping[int, str], readings: Mapping[int, Sequence[float]]
+    names: Mapping[int, str], answers: Mapping[int, float], readings: Mapping[int, Sequence[float]]
 ) -> list[Load]:
-    """Return the loads of a run; all by the count of its executed steps.
-
-    Raises:
-        CalibrationFailed: an answer is no force.
-    """
+    """Return the loads of a run, from what was typed and read, N; all by the count of its executed steps."""
     loads: list[Load] = []
     for count, answer in sorted(answers.items()):
         match names.get(count, "").split():
             case ["load", "up" | "down" as way, series, level] if readings.get(count):
                 direction: Direction = "up" if way == "up" else "down"
                 mean = fmean(readings[count][-LAST:])
-                loads.append(Load(int(series), int(level), direction, force_of(answer), mean))
+                loads.append(Load(int(series), int(level), direction, answer, mean))
     return loads
-
-
-def force_of(answer: str) -> float:
-    """Return the force, N, that an operator has typed; raises CalibrationFailed."""
-    try:
-        return float(answer.strip().removesuffix("N").strip().replace(",", "."))
-    except ValueError:
-        raise CalibrationFailed(f'"{answer}" is no force.', "Type a number of newtons, such as 49.03.") from None

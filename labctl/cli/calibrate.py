@@ -116,7 +116,6 @@ def loadcell(
       labctl calibrate loadcell A1 --side positive --uncertainty "0.1 %" --to "40 N"
     """
     from labctl.calibration.loads import LoadProcedure
-    from labctl.cli.force import ForceOperator
     from labctl.cli.operator import operator_for
     from labctl.cli.pace import pace
     from labctl.lab.abilities import abilities
@@ -135,8 +134,7 @@ def loadcell(
     experiment = _experiment(
         config, settings(context).config_path, able, procedure.text(), pace(None, simulate=False, seed=1), db, consent
     )
-    operator_for(experiment.plan)  # refuses where nobody is at the terminal
-    _measure(replace(experiment, operator=ForceOperator()), operator, float(lasts), picture, as_json=json)
+    _measure(replace(experiment, operator=operator_for(experiment.plan)), operator, float(lasts), picture, as_json=json)
 
 
 @app.command()

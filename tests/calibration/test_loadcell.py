@@ -5,7 +5,7 @@ import math
 import pytest
 
 from labctl.calibration.loadcell import Load, LoadCellFit, fit_load_cell
-from labctl.calibration.loads import LoadProcedure, force_of, load_points
+from labctl.calibration.loads import LoadProcedure, load_points
 from labctl.errors import CalibrationFailed, ProtocolError
 from labctl.protocol.load import fill
 from labctl.protocol.source import parse
@@ -84,15 +84,10 @@ def test_the_protocol_asks_up_and_down_and_its_answers_become_loads() -> None:
     assert [step.name for step in steps[:4]] == ["load up 1 1", "load up 1 2", "load up 1 3", "load down 1 3"]
     assert "put about 40 N" in getattr(steps[3], "prompt", "")
     assert "the reference (±0.1 %) tell?" in getattr(steps[3], "prompt", "")
+    assert getattr(steps[3], "quantity", None) == "force", "a number without its unit is asked for again"
     names = {1: "load up 1 2", 2: "load down 1 2", 3: "rest"}
-    found = load_points(names, {1: "19.6 N", 2: "20,1", 3: "1"}, {1: [9.0] * 20 + [19.8] * 5, 2: [20.3], 3: [1.0]})
+    found = load_points(names, {1: 19.6, 2: 20.1, 3: 1.0}, {1: [9.0] * 20 + [19.8] * 5, 2: [20.3], 3: [1.0]})
     assert found == [Load(1, 2, "up", 19.6, pytest.approx(19.8)), Load(1, 2, "down", 20.1, 20.3)]
-
-
-def test_an_answer_that_is_no_force_is_refused() -> None:
-    assert force_of(" 49.03 N ") == 49.03
-    with pytest.raises(CalibrationFailed, match='"a lot" is no force'):
-        force_of("a lot")
 
 
 def test_a_fit_is_plain_data() -> None:

@@ -9,8 +9,6 @@ from labctl.calibration.evaluate import calibration_of
 from labctl.calibration.loads import LoadProcedure
 from labctl.calibration.model import LoadCellCalibration
 from labctl.calibration.store import Calibrations
-from labctl.cli.force import ForceOperator
-from labctl.cli.operator import TerminalOperator
 from labctl.clock import LabClock
 from labctl.config import load
 from labctl.errors import ProtocolError
@@ -102,14 +100,3 @@ async def test_the_errors_of_the_gauge_are_found_also_when_they_are_corrected_al
     assert again.instruments == first.instruments
     assert again.fit.gain == pytest.approx(first.fit.gain, abs=1e-4)
     assert again.fit.offset == pytest.approx(first.fit.offset, abs=0.05)
-
-
-async def test_a_typing_error_costs_another_question(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = ["a lot", "", "49.05 N"]
-
-    async def typed(self: TerminalOperator, prompt: Prompt, output_state: str) -> str:
-        return answers.pop(0)
-
-    monkeypatch.setattr(TerminalOperator, "ask", typed)
-    assert await ForceOperator().ask(Prompt("how many?", (), None), "open circuit") == "49.05 N"
-    assert answers == []
