@@ -6,20 +6,22 @@ pressure, temperature or fault. Positive current charges.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from labctl.sim.counts import Counts
 from labctl.sim.impedance import impedance
 from labctl.sim.material import Material
 from labctl.sim.parameters import CellParameters
-from labctl.sim.segment import Blocked, Bounds, Driven, Steady, Stretch, root
+from labctl.sim.roots import root
+from labctl.sim.segment import Blocked, Bounds, Driven, Steady, Stretch
 from labctl.sim.source import CurrentSource, Open, Source, VoltageSource
 
 __all__ = ["Cell", "CellParameters", "CurrentSource", "Open", "Source", "VoltageSource"]
 
 Quantity = Literal["voltage", "current", "power", "capacity", "energy"]
 """At the terminals: V, A, W; net C and J since assembly. Positive charges."""
+_RATES: dict[Quantity, Quantity] = {"capacity": "current", "energy": "power"}
 
 
 class Cell:
@@ -104,7 +106,7 @@ class Cell:
         before = self.time - self._began
         if excess(value(before)) >= 0.0:
             return self.time
-        for end in self._stretch.monotone():
+        for end in self._monotone(quantity):
             if end <= before:
                 continue
             if excess(value(end)) >= 0.0:
@@ -222,6 +224,19 @@ class Cell:
                 return lambda elapsed: self._counted(elapsed, self._stretch.at(elapsed)[0]).charge
             case "energy":
                 return lambda elapsed: self._counted(elapsed, self._stretch.at(elapsed)[0]).energy
+
+    def _monotone(self, quantity: Quantity) -> Iterator[float]:
+        """Yield the ends of the parts of the present stretch, in each of which a quantity has one sense.
+
+        What has passed turns where its current, or its power, goes through 0.
+        """
+        rate = _RATES.get(quantity)
+        before, passes = 0.0, None if rate is None else self._function(rate)
+        for end in self._stretch.monotone():
+            if passes is not None and passes(before) * passes(end) < 0.0:
+                yield root(passes, before, end)
+            yield end
+            before = end
 
     def _voltage_at(self, elapsed: float) -> float:
         if self._regime == "voltage":

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple, Protocol
 from pydantic import Field
 
 from labctl.fields import Angle, Duration, Force, Length, Parameters, Stiffness, Stress, Torque
+from labctl.sim.roots import root
 from labctl.sim.sensor import gaussian
 
 Side = Literal["negative", "positive"]
@@ -241,6 +242,11 @@ class _Balance(NamedTuple):
     positive: float
     pistons: tuple[float, float]
 
+    @property
+    def held(self) -> float:
+        """N between both sides, which the wall holds."""
+        return self.negative + self.pistons[0] - self.positive - self.pistons[1]
+
 
 class ScrewRig:
     """The screws, the train, the pistons, the stack in its die and the spring.
@@ -370,22 +376,30 @@ class ScrewRig:
 
     def _balance(self) -> _Balance:
         """Return where the stack stands and what bears on both sides now."""
-        p = self._parameters
-        driven, pushed = self._drives(), self._pushes(0.0)
-        advance, offset, stack = driven[0] + pushed[0], driven[1] + pushed[1], self._stack
-        negative = max(self._stiffness * (advance - stack), 0.0)
-        positive = self._spring_force(stack + offset)
+        driven, at_rest = self._drives(), self._pushes(0.0)
+        here = self._with_stack(self._stack, driven, at_rest)
+        held = here.held
+        if abs(held) <= self._friction:
+            return here
+        wall = math.copysign(self._friction, held)
+        unmoved = wall - here.pistons[0] + here.pistons[1]
+        there = self._with_stack(
+            self._slipped(driven[0] + at_rest[0], driven[1] + at_rest[1], unmoved), driven, at_rest
+        )
+        if (here.held - wall) * (there.held - wall) >= 0.0:
+            return there
+        # The pistons stop it before it has slipped as far as it would if they stayed as they are.
+        way = sorted((here.stack, there.stack))
+        found = root(lambda stack: self._with_stack(stack, driven, at_rest).held - wall, *way)
+        return self._with_stack(found, driven, at_rest)
+
+    def _with_stack(self, stack: float, driven: tuple[float, float], at_rest: tuple[float, float]) -> _Balance:
+        """Return what bears on both sides where the stack stands at `stack` (m)."""
+        negative = max(self._stiffness * (driven[0] + at_rest[0] - stack), 0.0)
+        positive = self._spring_force(driven[1] + at_rest[1] + stack)
         pistons = _STILL
-        if p.piston_friction:
-            pistons = self._stuck(driven, self._pushes(stack), negative, positive)
-        held = negative + pistons[0] - positive - pistons[1]
-        if abs(held) > self._friction:
-            wall = math.copysign(self._friction, held) - pistons[0] + pistons[1]
-            stack = self._slipped(advance, offset, wall)
-            negative = max(self._stiffness * (advance - stack), 0.0)
-            positive = self._spring_force(stack + offset)
-            if p.piston_friction:
-                pistons = self._stuck(driven, self._pushes(stack), negative, positive)
+        if self._parameters.piston_friction:
+            pistons = self._stuck(driven, (at_rest[0] - stack, at_rest[1] + stack), negative, positive)
         return _Balance(stack, negative, positive, pistons)
 
     def _stuck(

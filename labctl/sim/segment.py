@@ -7,18 +7,17 @@ its start, so that the instants that were asked for change nothing.
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from labctl.sim.circuit import Circuit
+from labctl.sim.roots import root
 
 LONGEST = 1000.0
 """s after which a stretch ends even if nothing happens; bounds every search for an instant."""
 _NEAR = 1e-9
 """Relative distance from a bend of the overpotential within which a current counts as standing on it."""
-_TOLERANCE = 1e-13
-"""Relative, of an instant that is searched for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,26 +289,3 @@ class Blocked(Steady):
         edge = source - (circuit.charging(state) if slow > 0.0 else circuit.discharging(state))
         if edge * slow > 0.0 and abs(edge) < abs(slow):
             self.duration = min(LONGEST, circuit.slow_time * math.log(slow / edge))
-
-
-def root(function: Callable[[float], float], low: float, high: float) -> float:
-    """Return where a function that changes sign between low and high is zero (Illinois variant of regula falsi)."""
-    below, above = function(low), function(high)
-    if below == 0.0 or low >= high:
-        return low
-    if above == 0.0:
-        return high
-    rising, kept, last = above > 0.0, 0, low
-    for _ in range(100):
-        guess = low - below * (high - low) / (above - below)
-        if not low < guess < high:
-            guess = 0.5 * (low + high)
-        value = function(guess)
-        if value == 0.0 or abs(guess - last) <= _TOLERANCE * guess:
-            return guess
-        last = guess
-        if (value > 0.0) == rising:
-            high, above, below, kept = guess, value, 0.5 * below if kept > 0 else below, 1
-        else:
-            low, below, above, kept = guess, value, 0.5 * above if kept < 0 else above, -1
-    return last

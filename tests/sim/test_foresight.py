@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from labctl.sim.bench import Bench, BenchParameters
 from labctl.sim.cell import Cell, Open, Quantity, Source, VoltageSource
-from labctl.sim.segment import root
+from labctl.sim.roots import root
 
 from .cells import PLAIN, preset
 from .test_exactness import HISTORIES, RICH, SHORTS
