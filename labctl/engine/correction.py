@@ -24,7 +24,7 @@ class Correction:
     Attributes:
         start, goal: N.
         began: lab time.
-        turned: rad, so far, either way.
+        turned: rad that the screw has turned so far, either way, by its encoder.
         answered: whether the force has moved since.
     """
 
@@ -34,14 +34,19 @@ class Correction:
     turned: float = 0.0
     answered: bool = False
     _last: float | None = None
+    _angle: float = 0.0
     _sent: float = 0.0
     _stiffness: float = 0.0
     """N/rad that the last turn was worth; 0 while none was answered."""
     _in_vain: bool = False
 
-    def feel(self, force: float, train: Train) -> None:
-        """Take the force after a move, or before the first; a jump behind moves in vain is one of a standing screw."""
+    def feel(self, force: float, angle: float, train: Train) -> None:
+        """Take force and angle after a move, or before the first.
+
+        A jump behind moves in vain is one of a standing screw.
+        """
         if self._last is not None:
+            self.turned += abs(angle - self._angle)
             moved = abs(force - self._last)
             if moved < train.nearest:
                 self._in_vain = True
@@ -52,7 +57,7 @@ class Correction:
                     self._stiffness = moved / abs(self._sent)
                     train.stiffer(self._stiffness)
                 self.answered, self._in_vain = True, False
-        self._last = force
+        self._last, self._angle = force, angle
 
     def done(self, force: float, tolerance: float, train: Train) -> bool:
         """Whether the force is where it was to go, or so near that a jump would only take it away."""

@@ -19,6 +19,8 @@ EDGE = 0.8
 """Of the band: what the mean may not pass."""
 PAST = 0.5
 """Of the band by which a correction goes past the middle, against the drift, so that the next one is due later."""
+TEST = 0.5
+"""Of the band: by how much a test move loosens, or, where the band has no room for that, tightens past the middle."""
 ARRIVED = 0.1
 """Of the band: nearer a correction does not go."""
 LEAST_STEPS = 1.5
@@ -93,6 +95,11 @@ class Hold:
         # far enough that the screw, if it sticks, breaks loose on the way and does not jump beyond
         past = min(max(PAST * self.band, jump - abs(error)), EDGE * self.band - self._train.nearest)
         return self.target - copysign(max(past, 0.0), drift)
+
+    def test(self, force: float) -> float:
+        """Return the force to which a test move goes: a load cell that may be stuck is loosened under."""
+        looser = force - TEST * self.band
+        return looser if looser >= self.target - EDGE * self.band else self.target + TEST * self.band
 
     def may_correct(self, now: float) -> bool:
         """Whether the budget of this hour allows one more."""

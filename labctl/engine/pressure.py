@@ -27,8 +27,6 @@ SPEED = 0.5
 """rad/s, of the screw: 0.1 mm/s on 1.25 mm of lead, slow enough for a hand to be withdrawn."""
 AHEAD = 1.5
 """Polls that a screw on its way to a torque is sent ahead: it still moves when it is asked what torque it needs."""
-TEST = 0.5
-"""Of the band by which a test move goes past the middle."""
 UNANSWERED = "pressure.unanswered"
 """The event that tells of a screw that was turned without an answer."""
 
@@ -78,7 +76,7 @@ class PressureControl:
         self._approach: Approach | None = None
         self._hold: Hold | None = None
         self._correction: Correction | None = None
-        self._test = False
+        self._test = self._ignored = False
         self._turns = 0.0
         """rad/s at which the screw is turned whatever the force; negative loosens it."""
         self._engaged = False
@@ -146,7 +144,7 @@ class PressureControl:
 
     def _forget(self) -> None:
         self._asked = self._approach = self._hold = self._correction = None
-        self._turns, self._test = 0.0, False
+        self._turns, self._test, self._ignored = 0.0, False, False
 
     async def lock(self) -> None:
         """Stop controlling; the screw stays where it is, and breathing shows as pressure."""
@@ -197,9 +195,9 @@ class PressureControl:
         return self._train.learnt
 
     @property
-    def unanswered(self) -> bool:
-        """Whether the screw is left alone, because it was turned in vain."""
-        return self._asked is not None and self._hold is None and self._approach is None
+    def ignored(self) -> bool:
+        """Whether the screw is left alone, because the force did not move at all when it was turned."""
+        return self._ignored
 
     @property
     def moving(self) -> bool:
@@ -209,10 +207,10 @@ class PressureControl:
     def test_move(self) -> bool:
         """Move the held force a little within its band, at the next poll, so that a sensor has something to show.
 
-        It counts as a correction. False: nothing is held, or the budget of this hour is spent.
+        It counts as a correction, and is made even where the budget of this hour is spent: a load cell that is stuck
+        is not left for an hour. False: nothing is held, or a correction is under way.
         """
-        hold = self._hold
-        self._test = hold is not None and self._correction is None and hold.may_correct(self._clock.now())
+        self._test = self._hold is not None and self._correction is None
         return self._test
 
     # -- the loop ----------------------------------------------------------------------------------------------------
@@ -274,13 +272,13 @@ class PressureControl:
         """Begin a correction where the held force asks for one, and nothing else moves."""
         if self._correction is not None:
             return
-        goal = hold.see(force, now)
+        goal, tests = hold.see(force, now), False
         if goal is None and self._test:
-            goal = hold.target + math.copysign(TEST * hold.band, hold.target - force)
+            goal, tests = hold.test(force), True
         if goal is None or not self._may_correct():
             return
         self._test = False
-        if hold.hopeless(now):
+        if hold.hopeless(now) and not tests:
             self._give_up(f"was turned {HOPELESS} times within an hour, and the force has left its band again")
         else:
             hold.corrected(now)
@@ -288,14 +286,15 @@ class PressureControl:
 
     async def _correct(self, hold: Hold, correction: Correction, force: float, angle: float, period: float) -> None:
         """Take the next move of a correction, or end it."""
-        correction.feel(force, self._train)
+        correction.feel(force, angle, self._train)
         if correction.done(force, hold.tolerance, self._train):
             self._correction = None
             self._settle()
         elif correction.in_vain(self._clock.now(), self._train):
             self._give_up(correction.told(force))
+            self._ignored = not correction.answered
         else:
-            correction.turned += abs(await self._move(correction.turn(force, self._train), angle, period))
+            await self._move(correction.turn(force, self._train), angle, period)
 
     def _give_up(self, why: str) -> None:
         self._correction = self._hold = None
@@ -305,16 +304,15 @@ class PressureControl:
         )
         self._tell(UNANSWERED, sentence, Severity.WARNING)
 
-    async def _move(self, turn: float, angle: float, period: float) -> float:
-        """Turn by so many rad from an angle, no faster than SPEED and by one smallest turn at least; return how far."""
+    async def _move(self, turn: float, angle: float, period: float) -> None:
+        """Turn by so many rad from an angle, no faster than SPEED and by one smallest turn at least."""
         least = self._rig.angle_resolution
         turn = min(max(turn, -SPEED * period), SPEED * period)
         if turn == 0.0:
-            return 0.0
+            return
         turn = math.copysign(max(abs(turn), least), turn)
         await self._engage()
         await self._rig.turn_to(angle + turn)
-        return turn
 
     async def _turn_on(self, period: float) -> None:
         """Send the screw a little further than it is now; the drive stops where that needs more than its torque."""

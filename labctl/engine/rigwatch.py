@@ -35,8 +35,10 @@ GENEROUS = 2.0
 slipped in its die is not that with which it sticks. Half a one where the turn must have changed the force."""
 CONTACT = 5.0
 """Least changes: below, a screw may be on its way to the stack."""
-UNCHANGED = 570.0
-"""s of exactly the same reading after which a small move tests the sensor, so that it is judged within 10 min."""
+UNCHANGED = 480.0
+"""s of exactly the same reading after which a small move tests the sensor: within two minutes it takes up the play."""
+WALL_VARIES = 1.1
+"""Of what the wall holds by the configuration: zeros follow the temperature, and friction is no constant."""
 FRICTION_HOLDS = 60.0
 """s: longer than a ramp takes, and forces that were not measured at the same instant."""
 LOWEST, HIGHEST = 0.1, 0.4
@@ -207,7 +209,7 @@ class Rigwatch:
         turned, least = abs(self._screws[side].angle - angle) - LOST_MOTION, self._least(side, sensor)
         if turned <= 0.0 or sensor.stuck.repeats < Stuck.REPEATS_IN_A_MOVE:
             return ""
-        if control.unanswered:
+        if control.ignored:
             return "though its screw was turned by more than should have been needed to change it"
         loaded = least is not None and abs(sensor.stuck.value) > CONTACT * least
         if weakest is None or least is None or not loaded or weakest * turned <= least:
@@ -257,7 +259,7 @@ class Rigwatch:
         negative, positive = (self._board.force(side, now) for side in SIDES)
         if wall is None or negative is None or positive is None:
             return
-        allowed = wall + sum(self._accuracy(side) or 0.0 for side in SIDES)
+        allowed = WALL_VARIES * wall + sum(self._accuracy(side) or 0.0 for side in SIDES)
         if abs(negative - positive) > allowed:
             sentence = (
                 f"Forces disagree: {negative:.4g} N on the negative and {positive:.4g} N on the positive side, and the "

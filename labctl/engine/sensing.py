@@ -25,10 +25,16 @@ class Reading(NamedTuple):
 
 
 class Scatter:
-    """How the readings of a sensor scatter and step, learnt from its first readings while no screw turns."""
+    """How the readings of a sensor scatter and step, learnt from its first readings while no screw turns.
+
+    Learnt block by block: a stack that slides in its die spoils the block in which it does. How large a change noise
+    may make is told by all of them, how often a reading may repeat itself by the one in which it did so most.
+    """
 
     FEWEST = 100
-    """Differences of neighbouring readings from which it is known."""
+    """Differences of neighbouring readings from which noise is known, and in a block."""
+    BLOCKS = 3
+    """From so many blocks on it is known how often a reading may repeat itself."""
     MOST = 600
     """Differences after which nothing more is learnt: a sensor that grows noisier is not to be got used to."""
     WIDE = 1.3
@@ -48,10 +54,8 @@ class Scatter:
         """N, the smallest difference that it has shown."""
         self._readings: list[float] = []
         """Up to two before the next one, while no screw turns."""
-        self._count = self._repeats = self._repeating = 0
-        self._squares: list[float] = []
-        """N², of the distances of readings from the middle of their neighbours, and their sum."""
-        self._sum = 0.0
+        self._count = self._repeating = 0
+        self._blocks = [_Block()]
         self._reckoned: tuple[int, float | None] = (0, None)
         """The most repeats, and from how many differences that was reckoned."""
 
@@ -74,20 +78,21 @@ class Scatter:
     def _take(self, force: float) -> None:
         """Take a reading that differs from the last one, and those that repeated that."""
         *before, last = self._readings
-        self._count += self._repeating + 1
-        self._repeats += self._repeating
+        if self._blocks[-1].count >= self.FEWEST:
+            self._blocks.append(_Block())
         row = [*before, *[last] * (self._repeating + 1), force]
-        self._repeating = 0
         squares = [(here - 0.5 * (row[n] + row[n + 2])) ** 2 for n, here in enumerate(row[1:-1])]
-        self._squares += squares
-        self._sum += sum(squares)
+        self._blocks[-1].take(self._repeating, squares)
+        self._count += self._repeating + 1
+        self._repeating = 0
 
     @property
     def noise(self) -> float | None:
         """N, standard deviation of one reading; None: not known yet."""
-        if self._count < self.FEWEST or not self._squares:
+        squares = sum(len(block.squares) for block in self._blocks)
+        if self._count < self.FEWEST or not squares:
             return None
-        return math.sqrt(self._sum / (self.NEIGHBOURS * len(self._squares)))
+        return math.sqrt(sum(block.sum for block in self._blocks) / (self.NEIGHBOURS * squares))
 
     @property
     def most_repeats(self) -> float | None:
@@ -101,16 +106,44 @@ class Scatter:
         return self._reckoned[1]
 
     def _reckon(self) -> float | None:
-        noise = self.noise
-        if noise is None or self.step == inf:
+        full = [block for block in self._blocks if block.count >= self.FEWEST]
+        if len(full) < self.BLOCKS:
             return None
-        wide = sum(square > (self.WIDE * self.step) ** 2 for square in self._squares)
-        variance = noise * noise - self.step**2 / 12.0
-        if wide < self.WIDE_SHARE * self._count or variance <= 0.0:
-            return None
-        stays = math.erf(self.step / (2.0 * math.sqrt(2.0 * variance) * self.CAUTION))
-        stays = max(stays, self._repeats / self._count)
+        stays = max(self._stays(block) for block in full)
         return None if stays >= 1.0 else max(-self.SURE / math.log(max(stays, 1e-9)), self.FEWEST_REPEATS)
+
+    def _stays(self, block: "_Block") -> float:
+        """Return the chance, at most, that a reading follows itself, by one block."""
+        wide = sum(square > (self.WIDE * self.step) ** 2 for square in block.squares)
+        if wide < self.WIDE_SHARE * block.count:
+            return 1.0
+        variance = block.sum / (self.NEIGHBOURS * len(block.squares)) - self.step**2 / 12.0
+        if variance <= 0.0:
+            return 1.0
+        stays = math.erf(self.step / (2.0 * math.sqrt(2.0 * variance) * self.CAUTION))
+        return max(stays, block.repeats / block.count)
+
+
+class _Block:
+    """Some of the differences of neighbouring readings.
+
+    Attributes:
+        count: of differences.
+        repeats: how many of them are none.
+        squares: N², of the distances of readings from the middle of their neighbours; `sum`: of them all.
+    """
+
+    def __init__(self) -> None:
+        self.count = self.repeats = 0
+        self.squares: list[float] = []
+        self.sum = 0.0
+
+    def take(self, repeats: int, squares: list[float]) -> None:
+        """Take a difference behind so many that are none."""
+        self.count += repeats + 1
+        self.repeats += repeats
+        self.squares += squares
+        self.sum += sum(squares)
 
 
 class Jump:

@@ -3,7 +3,8 @@
 FIRST_STIFFNESS = 2000.0
 """N/rad assumed until moves in contact have taught better: 1e7 N/m on 1.25 mm of lead, as stiff as a frame gets, so the
 first moves are too small rather than too large."""
-STIFFNESS_RANGE = (20.0, 20_000.0)
+STIFFNESS_RANGE = (2.0, 20_000.0)
+"""N/rad: 1e4 N/m, a soft spring behind a stack that slides, to ten times a stiff frame."""
 LEARNING_TURN = 0.015
 """rad, and so many of the smallest turns: what sticks, and plays, within a shorter turn is no stiffness."""
 LEARNING_STEPS = 12

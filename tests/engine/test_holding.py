@@ -168,6 +168,7 @@ def test_a_screw_that_sticks_is_not_turned_to_and_fro(wound: int, breathing: flo
     correction: Correction | None = None
     window: list[float] = []
     began: list[float] = []
+    angle = 0.0
     for now in range(0, 6 * 3600, 5):
         force = TARGET + drift(now) + screw.force
         window = [*window[-11:], force]
@@ -177,14 +178,14 @@ def test_a_screw_that_sticks_is_not_turned_to_and_fro(wound: int, breathing: flo
             hold.corrected(now)
             began.append(now)
         if correction is not None:
-            correction.feel(force, train)
+            correction.feel(force, angle, train)
             assert not correction.in_vain(now, train)
             if correction.done(force, hold.tolerance, train):
                 correction = None
                 hold.begin(now)
             else:
                 screw.turn(correction.turn(force, train))
-                correction.turned += COUNT
+                angle += COUNT
     assert all(after - before >= 600.0 for before, after in pairwise(began))
 
 
@@ -227,7 +228,7 @@ def test_a_stack_that_slid_on_the_way_is_corrected_as_one_that_sticks() -> None:
         train.see(force, angle, 4.0, softer=True)
     assert train.stiffness < 150.0
     correction = Correction(force, force - 4.0, 0.0)
-    correction.feel(force, train)
+    correction.feel(force, angle, train)
     assert correction.turn(force, train) == pytest.approx(-4.0 / 900.0, rel=0.01)
-    correction.feel(force - 0.6, train)  # it slides still
+    correction.feel(force - 0.6, angle, train)  # it slides still
     assert correction.turn(force - 0.6, train) == pytest.approx(-3.4 / (0.6 / (4.0 / 900.0)), rel=0.05)

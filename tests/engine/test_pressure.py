@@ -265,7 +265,7 @@ def test_a_screw_that_turns_without_an_answer_is_left_alone_and_somebody_told() 
         turns = stand.turned()
         await stand.clock.sleep(3600.0)
         assert stand.turned() == turns
-        assert not control.test_move()
+        assert not control.test_move(), "nothing is held any more"
 
     stand.play(script)
     ((kind, sentence),) = stand.told
@@ -286,7 +286,7 @@ def test_a_test_move_stays_in_the_band_and_counts() -> None:
             await stand.clock.sleep(30.0)
             assert 0.01e6 < abs(stand.pressure() - before) < 0.06e6
             assert abs(stand.pressure() - 2.5e6) < 0.05e6
-        assert not control.test_move()
+        assert control.test_move(), "a load cell that may be stuck does not wait for the budget"
 
     stand.play(script)
     assert stand.told == []
