@@ -1,6 +1,6 @@
 """A calibration from the record of its run: instruments, points and fit, all from the database."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -44,7 +44,7 @@ def _torque(queries: Queries, run: RunRow, operator: str, lasts: float) -> Torqu
     if area is None:
         raise CalibrationFailed(f"Run {run.id} does not say in which bore it was made.", "Repeat it.")
     names = {step.step_count: step.name or "" for step in queries.steps(run.id)}
-    points = torque_points(rows_of(list(_readings(queries, run.id, columns_of(side)))), names)
+    points = torque_points(rows_of(list(queries.rows(run.id, columns_of(side)))), names)
     return TorqueCalibration(
         **_common(run, side, operator, lasts, (f"load_cell.{side}", f"pressure_rig.{side}")),
         bore_area=float(area),
@@ -63,7 +63,7 @@ def _load_cell(queries: Queries, run: RunRow, operator: str, lasts: float) -> Lo
     }
     own = quoted_load_cell((run.instruments or {}).get(f"load_cell.{side}", {}))
     readings: dict[int, list[float]] = {}
-    for count, force in _readings(queries, run.id, ("step_count", f"{side}_force_newton")):
+    for count, force in queries.rows(run.id, ("step_count", f"{side}_force_newton")):
         if force is not None and count is not None:
             raw = force if own is None else own.fit.offset + own.fit.gain * force
             readings.setdefault(int(count), []).append(raw)
@@ -107,10 +107,3 @@ def certificate_of(header: Mapping[str, Any], side: Side) -> Certificate:
             f"Calibrate it first: labctl calibrate loadcell STATION --side {side}; then repeat the run.",
         )
     return Certificate(float(accuracy), 0.0, "accuracy that its driver declares")
-
-
-def _readings(queries: Queries, run_id: int, columns: Sequence[str]) -> Iterator[tuple[float | int | None, ...]]:
-    after = 0
-    while page := queries.readings(run_id, columns, after=after, limit=PAGE):
-        yield from (values for _, *values in page)  # type: ignore[misc]
-        after = int(page[-1][0] or 0)

@@ -1,7 +1,9 @@
 """What a conversion between two worlds wrote, and what it could not: where it goes, and the exit status."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -25,7 +27,8 @@ def tell(file: Path, converted: "Converted", output: Path | None, *, json: bool)
     """Write the text, tell every finding, and leave with the status of the worst."""
     text = converted.text
     if output is not None and text is not None:
-        _write_new(output, text)
+        with writing_new(output) as new:
+            new.write(text)
     if json:
         print_json({"text": text} | findings.as_json(file, converted.findings, None))
     else:
@@ -36,9 +39,22 @@ def tell(file: Path, converted: "Converted", output: Path | None, *, json: bool)
     raise typer.Exit(findings.status(converted.findings))
 
 
-def _write_new(output: Path, text: str) -> None:
+@contextmanager
+def writing_new(output: Path) -> Iterator[TextIO]:
+    """Yield a new file of this name to write to; what could not be written whole is not left there.
+
+    Raises:
+        BadParameter: it exists, or cannot be written.
+    """
     try:
-        with output.open("x", encoding="utf-8") as file:
-            file.write(text)
+        file = output.open("x", encoding="utf-8", newline="")
     except OSError as error:
         raise typer.BadParameter(f"{output} cannot be written: {error.strerror}; choose another name") from None
+    try:
+        with file:
+            yield file
+    except BaseException as error:
+        output.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise typer.BadParameter(f"{output} cannot be written: {error.strerror}; choose another place") from None
+        raise

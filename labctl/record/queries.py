@@ -235,6 +235,22 @@ class Queries:
         with self._told():
             return self._connection.execute(query, (run_id, channel, after, limit)).fetchall()
 
+    def measured(self, run_id: int) -> frozenset[str]:
+        """Return the columns of readings in which a run has a value."""
+        query = f"SELECT {', '.join(f'count({name})' for name in COLUMNS)} FROM readings WHERE run_id = ?"
+        with self._told():
+            counts = self._connection.execute(query, (run_id,)).fetchone()
+        return frozenset(name for name, count in zip(COLUMNS, counts, strict=True) if count)
+
+    def rows(
+        self, run_id: int, columns: Sequence[str] = COLUMNS, *, channel: int = 0, page: int = 10_000
+    ) -> Iterator[tuple[int | float | None, ...]]:
+        """Yield all readings in order as `columns`; so many are read at a time."""
+        after = 0
+        while found := self.readings(run_id, columns, channel=channel, after=after, limit=page):
+            yield from (row[1:] for row in found)
+            after = int(found[-1][0] or 0)
+
     def buckets(
         self,
         run_id: int,
