@@ -38,6 +38,8 @@ AUXILIARIES = (
     "positive_torque_newton_metre",
     "negative_screw_angle_radian",
     "positive_screw_angle_radian",
+    "negative_gas_pressure_pa",
+    "positive_gas_pressure_pa",
     "ambient_temperature_celsius",
     "surface_temperature_celsius",
 )

@@ -13,8 +13,8 @@ PRESSURE_QUANTITY: dict[Side, Quantity] = {
 }
 TORQUE_GAUGE: dict[Side, str] = {side: f"{side}_torque_newton_metre" for side in SIDES}
 ANGLE_GAUGE: dict[Side, str] = {side: f"{side}_screw_angle_radian" for side in SIDES}
-GAS_GAUGE: dict[Side, str] = {side: f"{side}_gas_pressure_pascal" for side in SIDES}
-"""Of the gas on a piston; not of the stack, and in no column of a row."""
+GAS_GAUGE: dict[Side, str] = {side: f"{side}_gas_pressure_pa" for side in SIDES}
+"""Of the gas on a piston, gauge; not of the stack."""
 BATH = "ambient_temperature_celsius"
 CELL_TEMPERATURE = "surface_temperature_celsius"
 

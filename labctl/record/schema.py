@@ -140,6 +140,14 @@ def _rigs_by_side(db: Database) -> None:
             )
 
 
+@migrations(name="0005_gas")
+def _gas(db: Database) -> None:
+    have = {column.name for column in db["readings"].columns}
+    for name in COLUMNS:
+        if name not in have:
+            db.execute(f"ALTER TABLE readings ADD COLUMN {name} REAL")
+
+
 _SPECTRA = """CREATE VIEW spectra AS SELECT run_id, channel, seq, unix_time_second, test_time_second,
     json_extract(data, '$.step_count') AS step_count, json_extract(data, '$.cycle_count') AS cycle_count,
     json_extract(data, '$.frequency_hertz') AS frequency_hertz,

@@ -225,6 +225,35 @@ def test_a_prompt_is_answered_by_nobody_on_real_instruments(lab: Lab) -> None:
     assert "asks the operator, and standard input is no terminal" in done.stderr
 
 
+def test_instruments_that_look_real_press_calibrated_or_with_consent(lab: Lab, tmp_path: Path) -> None:
+    """Served to another data folder, nothing marks them as simulated."""
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = Lab(tmp_path / "elsewhere")
+    server = elsewhere.start("sim", "--station", "A1", "--json")
+    try:
+        assert server.stdout is not None
+        station = CONFIG.read_text().partition("# -- A2")[0].partition("[station.A1.simulation")[0]
+        for role, address in json.loads(server.stdout.readline())["instruments"].items():
+            before, key, after = station.partition(f"[station.A1.{role}]")
+            station = before + key + after.replace('"sim://"', json.dumps(address), 1)
+        (lab.folder / "config.toml").write_text(station)
+        lab.environment["LABCTL_CONFIG"] = str(lab.folder / "config.toml")
+        press = '[[step]]\npressure = { negative = "2.5 MPa", ramp = "0.1 MPa/s" }\nuntil = "1 s"\n'
+        (lab.folder / "press.toml").write_text(HEAD + press)
+        refused = lab.finish("run", "press.toml", "--station", "A1")
+        assert refused.returncode == 6
+        assert "No torque calibration stands for the rig of the negative side" in refused.stderr
+        assert '--consent "NAME: REASON"' in refused.stderr
+        done = lab.finish("run", "press.toml", "--station", "A1", "--consent", "ana: the stack is scrap", "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["simulated"] is False
+        said = [json.loads(str(data)) for (data,) in lab.ask("SELECT data FROM events WHERE kind = 'run.consent'")]
+        assert [data["consent"] for data in said] == ["ana: the stack is scrap"]
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=PATIENCE)
+
+
 def test_what_no_recorder_confirms_waits_in_the_journal_and_is_said_to(lab: Lab) -> None:
     config = CONFIG.read_text().replace('data = ""', 'recorder = "separate"\ndata = ""')
     (lab.folder / "config.toml").write_text(config)

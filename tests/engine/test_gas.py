@@ -66,6 +66,8 @@ async def test_a_gas_reaches_the_pressure_along_its_ramp_and_keeps_it(config: Co
         assert 120.0 <= reached <= 240.0, "2.5 MPa at 20 kPa/s take 125 s, and rows come each minute"
         assert all(abs(pascal - 2.5e6) <= 0.02 * 2.5e6 for time, pascal in points if 300.0 < time < 1900.0)
         assert max(pascal for _, pascal in points) <= 1.02 * 2.5e6
+        assert lab.rows[-1]["negative_gas_pressure_pa"] == pytest.approx(2.5e6 / 16.0, rel=0.02), "40 mm on 10 mm"
+        assert lab.rows[-1]["positive_gas_pressure_pa"] is None
 
 
 async def test_after_the_run_the_valves_are_closed(config: Config) -> None:
@@ -111,7 +113,7 @@ async def test_a_regulator_that_falls_silent_ends_the_run_and_is_held_as_soon_as
     async with laboratory("G1", config=config, breakages=(breakage,)) as lab:
         outcome = await lab.run(PRESS, meanwhile=breaks)
         assert outcome.state is RunState.TRIPPED
-        assert "negative_gas_pressure_pascal" in outcome.reason
+        assert "negative_gas_pressure_pa" in outcome.reason
         assert (await lab.assembly.station.instruments.gases["negative"].read()).closed
         assert "instrument.unsafe" not in lab.kinds()
 
