@@ -150,8 +150,8 @@ class Jump:
     """A force that changes from one poll to the next by more than noise, and stays so at the next one.
 
     The last two readings are compared with the median of those before; what relaxes after a move changes less in every
-    span than in the one before, and twice that is allowed for. A third reading is not waited for: pressure control
-    would have made up for the jump by then.
+    span than in the one before: twice that is allowed for, or what the turns of screws may have done, after-effects
+    included. A third reading is not waited for: pressure control would have made up for the jump by then.
     """
 
     BLOCK = 5
@@ -198,9 +198,9 @@ class Jump:
         low, high = min(forces[-2:]), max(forces[-2:])
         if high - low > self.SETTLES * min(abs(low - before), abs(high - before)):
             return None
-        if low - before > least + trend + rise:
+        if low - before > least + max(trend, rise):
             return before, low
-        return (before, high) if before - high > least + trend + fall else None
+        return (before, high) if before - high > least + max(trend, fall) else None
 
 
 class Stuck:
