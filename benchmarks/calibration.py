@@ -155,7 +155,7 @@ def judged(rigs: int, seed: int = 1) -> dict[tuple[Direction, Share], tuple[floa
         path = list(tightened(rig, truth, 2.5 * truth.most, truth.most / 100.0))
         for direction in DIRECTIONS:
             for share, (low, high) in SHARES.items():
-                torque = fit.branch(direction).torque(truth.most * random.uniform(low, high))
+                torque = fit.branches[direction].torque(truth.most * random.uniform(low, high))
                 true, told = at(path, direction, torque), fit.force(torque, direction)
                 best = oracle(truth, torque, direction)
                 hits[direction, share].append(told.low <= true <= told.high)

@@ -370,11 +370,16 @@ def main() -> None:
     parser.add_argument("--events", action="store_true")
     parser.add_argument("--picture", type=Path, help="draw breathing under force, gap and springs into this file")
     asked = parser.parse_args()
-    if asked.picture is not None:
-        draw([asyncio.run(perform(case, 1)).curves["negative"] for case in BREATHING], asked.picture)
-        return
     print("| rig | asked | seed | worst minute | true | corrections | most in an hour | other side | true | end |")
     print("|---|---|---|---|---|---|---|---|---|---|")
+    if asked.picture is not None:
+        curves = []
+        for case in BREATHING:
+            held = asyncio.run(perform(case, asked.first))
+            print(row(case, asked.first, held), flush=True)
+            curves.append(held.curves["negative"])
+        draw(curves, asked.picture)
+        return
     for case in CASES:
         if asked.case not in case.name:
             continue

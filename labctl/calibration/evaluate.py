@@ -11,12 +11,12 @@ from labctl.calibration.loads import LOAD_CELL_NAMES, load_points
 from labctl.calibration.model import AnyCalibration, LoadCellCalibration, TorqueCalibration, at, instruments_of
 from labctl.calibration.points import columns_of, rows_of, torque_points
 from labctl.calibration.procedure import NAMES
-from labctl.calibration.quote import quoted_load_cell
+from labctl.calibration.quote import quoted_load_cell, screw_of
+from labctl.calibration.torque import Point
+from labctl.calibration.wrench import Shown, wrench_points
 from labctl.errors import CalibrationFailed
 from labctl.plan import SIDES, Side
 from labctl.record.queries import Queries, RunRow
-
-PAGE = 50_000
 
 
 def calibration_of(queries: Queries, run: RunRow, operator: str, lasts: float) -> AnyCalibration:
@@ -44,13 +44,27 @@ def _torque(queries: Queries, run: RunRow, operator: str, lasts: float) -> Torqu
     if area is None:
         raise CalibrationFailed(f"Run {run.id} does not say in which bore it was made.", "Repeat it.")
     names = {step.step_count: step.name or "" for step in queries.steps(run.id)}
-    points = torque_points(rows_of(list(queries.rows(run.id, columns_of(side)))), names)
+    screw = screw_of(header, side) or ""
+    if screw.startswith("hand_tool"):
+        points = _typed_points(queries, run.id, side, names)
+    else:
+        points = torque_points(rows_of(list(queries.rows(run.id, columns_of(side)))), names)
     return TorqueCalibration(
-        **_common(run, side, operator, lasts, (f"load_cell.{side}", f"pressure_rig.{side}")),
+        **_common(run, side, operator, lasts, (f"load_cell.{side}", screw)),
         bore_area=float(area),
         fit=fit_torque(points, certificate_of(header, side)),
         points=tuple(points),
     )
+
+
+def _typed_points(queries: Queries, run_id: int, side: Side, names: Mapping[int, str]) -> list[Point]:
+    shown = {
+        int(event.data["step_count"]): Shown(event.test_time_second, float(event.data["shown"]))
+        for event in queries.events(run_id)
+        if event.kind == "hand.applied"
+    }
+    rows = queries.rows(run_id, ("step_count", "test_time_second", f"{side}_force_newton"))
+    return wrench_points(((int(count or 0), float(time or 0.0), force) for count, time, force in rows), names, shown)
 
 
 def _load_cell(queries: Queries, run: RunRow, operator: str, lasts: float) -> LoadCellCalibration:

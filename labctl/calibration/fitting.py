@@ -23,12 +23,13 @@ EXPONENTS = (0.7, 1.2)
 
 
 def fit_torque(points: Sequence[Point], certificate: Certificate) -> TorqueFit:
-    """Fit tightenings.
+    """Fit tightenings, and the ways back where there are any.
 
     Raises:
         CalibrationFailed: there are too few, or torque does not rise with force.
     """
-    return TorqueFit(_fit(points, "up"), _fit(points, "down"), certificate)
+    back = any(point.direction == "down" for point in points)
+    return TorqueFit(_fit(points, "up"), _fit(points, "down") if back else None, certificate)
 
 
 def _fit(points: Sequence[Point], direction: Direction) -> Branch:

@@ -38,8 +38,8 @@ def save_picture(calibration: AnyCalibration, path: Path) -> None:
 
 
 def _torque(upper: "Axes", lower: "Axes", calibration: TorqueCalibration) -> None:
-    for direction in DIRECTIONS:
-        branch, colour = calibration.fit.branch(direction), COLOURS[direction]
+    for direction, branch in calibration.fit.branches.items():
+        colour = COLOURS[direction]
         mine = [point for point in calibration.points if point.direction == direction]
         forces = [point.force for point in mine]
         upper.plot([point.torque for point in mine], forces, ".", markersize=2, color=colour)

@@ -27,7 +27,7 @@ UNLOADED, UP, DOWN = "unloaded", "up", "down"
 
 NAMES: dict[Side, str] = {side: f"calibrate-torque-{side}" for side in SIDES}
 
-_HEAD = """\
+HEAD = """\
 schema = "1"
 
 [protocol]
@@ -80,7 +80,7 @@ class Procedure:
 
     def text(self) -> str:
         """Return it as a protocol."""
-        head = _HEAD.format(
+        head = HEAD.format(
             name=NAMES[self.side],
             side=self.side,
             station=self.station,

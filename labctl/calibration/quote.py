@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from labctl.calibration.model import RECORD, AnyCalibration, LoadCellCalibration, TorqueCalibration
+from labctl.plan import Side
 
 KEY = "calibration"
-"""In the header's entry of an instrument: the torque calibration at its rig, that of the load cell at itself."""
+"""In the header's entry of an instrument: that of a screw at what turns it, that of a load cell at itself."""
+SHOWS = "shows"
+"""In that of a tool in a hand: what its scale is worth, torque or force."""
 
 
 def quote(calibration: AnyCalibration) -> dict[str, Any]:
@@ -17,13 +20,22 @@ def quote(calibration: AnyCalibration) -> dict[str, Any]:
 
 def quoted_load_cell(instrument: Mapping[str, Any]) -> LoadCellCalibration | None:
     """Return the calibration that the header quotes of a load cell, or None."""
-    found = _quoted(instrument)
+    found = quoted_at(instrument)
     return found if isinstance(found, LoadCellCalibration) else None
 
 
-def quoted_torque(instrument: Mapping[str, Any]) -> TorqueCalibration | None:
-    """Return the calibration that the header quotes of a rig, or None."""
-    found = _quoted(instrument)
+def screw_of(instruments: Mapping[str, Any], side: Side) -> str | None:
+    """Return which instrument of a header turns the screw of a side, its rig or a wrench in a hand; None: neither."""
+    rig, tool = f"pressure_rig.{side}", f"hand_tool.{side}"
+    if rig in instruments:
+        return rig
+    return tool if instruments.get(tool, {}).get(SHOWS) == "torque" else None
+
+
+def quoted_torque(instruments: Mapping[str, Any], side: Side) -> TorqueCalibration | None:
+    """Return the calibration that a header quotes of what turns the screw of a side, or None."""
+    name = screw_of(instruments, side)
+    found = None if name is None else quoted_at(instruments[name])
     return found if isinstance(found, TorqueCalibration) else None
 
 
@@ -45,6 +57,7 @@ def in_words(calibration: AnyCalibration) -> str:
     )
 
 
-def _quoted(instrument: Mapping[str, Any]) -> AnyCalibration | None:
+def quoted_at(instrument: Mapping[str, Any]) -> AnyCalibration | None:
+    """Return the calibration that the header quotes of an instrument, or None."""
     said = instrument.get(KEY)
     return None if said is None else RECORD.validate_python({**said, "points": ()}, strict=False)

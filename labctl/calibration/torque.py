@@ -134,20 +134,27 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class TorqueFit:
-    """Both directions of a rig, and what its load cell may be wrong."""
+    """What was found of a screw, and what its load cell may be wrong.
+
+    Attributes:
+        down: None where the screw was tightened alone, as with a wrench, which tells no torque of loosening.
+    """
 
     up: Branch
-    down: Branch
+    down: Branch | None
     certificate: Certificate
     coverage: float = COVERAGE
 
-    def branch(self, direction: Direction) -> Branch:
-        """Return what was found in a direction."""
-        return self.up if direction == "up" else self.down
+    @property
+    def branches(self) -> dict[Direction, Branch]:
+        """What was found, by direction."""
+        return {"up": self.up} if self.down is None else {"up": self.up, "down": self.down}
 
     @property
-    def hysteresis(self) -> float:
+    def hysteresis(self) -> float | None:
         """Largest difference of torque between tightening and loosening at one force, as a share of the largest."""
+        if self.down is None:
+            return None
         low = max(self.up.forces[0], self.down.forces[0])
         high = min(self.up.forces[1], self.down.forces[1])
         forces = [low + (high - low) * step / STEPS for step in range(STEPS + 1)]
@@ -155,9 +162,9 @@ class TorqueFit:
         return most / self.up.torque(high)
 
     def force(self, torque: float, direction: Direction = "up") -> Interval:
-        """Return the force, N, at the next tightening for a torque in N·m."""
-        return self.branch(direction).force_interval(torque, self.certificate)
+        """Return the force, N, at the next tightening for a torque in N·m; raises KeyError: no such direction."""
+        return self.branches[direction].force_interval(torque, self.certificate)
 
     def torque(self, force: float, direction: Direction = "up") -> Interval:
-        """Return the torque, N·m, of the next tightening for a force in N."""
-        return self.branch(direction).torque_interval(force, self.certificate)
+        """Return the torque, N·m, of the next tightening for a force in N; raises KeyError: no such direction."""
+        return self.branches[direction].torque_interval(force, self.certificate)

@@ -11,6 +11,7 @@ from labctl.cli.remote import Consent
 
 if TYPE_CHECKING:
     from labctl.calibration.procedure import Procedure
+    from labctl.calibration.wrench import WrenchProcedure
     from labctl.config import Config
     from labctl.lab.experiment import Experiment
     from labctl.lab.laboratory import Pace
@@ -63,11 +64,14 @@ def torque(
 ) -> None:
     r"""Tighten and loosen a screw again and again, and find which force a torque means at the next tightening.
 
+    With a torque wrench you are asked to do it, and to type what the wrench showed.
+
     \b
     Examples:
       labctl calibrate torque A1 --simulate
       labctl calibrate torque A1 --to "2.5 MPa" --bore "10 mm" --tightenings 10
     """
+    from labctl.cli.operator import operator_for
     from labctl.cli.pace import pace
     from labctl.lab.abilities import abilities
     from labctl.lab.laboratory import all_simulated
@@ -86,6 +90,8 @@ def torque(
     if not simulate:
         _refuse_taken(config, station, f"labctl calibrate torque {station} --show")
     experiment = _experiment(config, settings(context).config_path, able, procedure.text(), asked, db, consent)
+    if not simulated:
+        experiment = replace(experiment, operator=operator_for(experiment.plan))
     _measure(experiment, operator, float(lasts), picture, as_json=json)
 
 
@@ -206,18 +212,21 @@ def _procedure(
     to: str | None,
     tightenings: int,
     levels: int,
-) -> "Procedure":
+) -> "Procedure | WrenchProcedure":
     import math
 
     from labctl.calibration.procedure import Procedure, highest_level, pace_of
+    from labctl.calibration.wrench import WrenchProcedure
 
-    possible = tuple(side for side in able.actuated if side in dict(able.measured))
+    possible = tuple(side for side in able.screws if side in dict(able.measured))
     chosen, area = _side(able, side, possible, "a screw and a load cell"), math.pi * bore**2 / 4
     asked = None
     if to is not None:
         level = _quantity(to, "--to", "PRESSURE", "FORCE")
         asked = float(level) / (area if level.dimension.name == "FORCE" else 1.0)
-    highest = highest_level(able, chosen, area, asked)
+    highest, tool = highest_level(able, chosen, area, asked), able.tool(chosen)
+    if tool is not None:
+        return WrenchProcedure(able.name, tool, bore, highest, tightenings, levels, able.poll_period)
     return Procedure(
         able.name,
         chosen,

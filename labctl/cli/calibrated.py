@@ -6,7 +6,7 @@ import numpy as np
 from rich.console import Console
 
 from labctl.calibration.model import AnyCalibration, LoadCellCalibration, TorqueCalibration
-from labctl.calibration.torque import DIRECTIONS, Branch
+from labctl.calibration.torque import Branch
 from labctl.cli.tables import make_table
 from labctl.plot.axes import Axis
 from labctl.plot.data import Series
@@ -37,19 +37,19 @@ def show_calibration(out: Console, made: AnyCalibration) -> None:
 
 def _show_torque(out: Console, made: TorqueCalibration) -> None:
     fit = made.fit
-    for way, branch in ((way, fit.branch(way)) for way in DIRECTIONS):
+    for way, branch in fit.branches.items():
         out.print(f"{way:>4}: {branch_in_words(branch)}", soft_wrap=True)
     bound = f"±{fit.certificate.offset:.3g} N"
     bound += f" and ±{100.0 * fit.certificate.gain:.3g} %" if fit.certificate.gain else ""
     out.print(f"Load cell: {bound} ({fit.certificate.source}), in every interval.", soft_wrap=True)
-    out.print(f"Hysteresis: {100.0 * fit.hysteresis:.3g} % of the largest torque.")
+    if fit.hysteresis is not None:
+        out.print(f"Hysteresis: {100.0 * fit.hysteresis:.3g} % of the largest torque.")
     out.print("\nForce at the next tightening, 95 % prediction interval:")
-    table = make_table("T/(N m)", "up: F/N", "from", "to", "p/MPa", "down: F/N", "from", "to", "p/MPa")
+    table = make_table("T/(N m)", *(name for way in fit.branches for name in (f"{way}: F/N", "from", "to", "p/MPa")))
     for torque in _levels(fit.up):
         row = [f"{torque:.4g}"]
-        for way in DIRECTIONS:
-            told = fit.force(torque, way)
-            known = fit.branch(way).covers(torque)
+        for way, branch in fit.branches.items():
+            told, known = fit.force(torque, way), branch.covers(torque)
             figures = (told.value, told.low, told.high, told.value / made.bore_area / 1e6)
             row += [f"{figure:.4g}" if known else "–" for figure in figures]
         table.add_row(*row)
@@ -73,7 +73,7 @@ def _levels(branch: Branch) -> list[float]:
 
 def _lines(made: TorqueCalibration) -> Iterator[Series]:
     """Yield the points of each direction, a line for each tightening, and the bounds of the interval."""
-    for way in DIRECTIONS:
+    for way in made.fit.branches:
         torques: list[float | None] = []
         forces: list[float | None] = []
         last = 0

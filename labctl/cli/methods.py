@@ -89,7 +89,7 @@ def _cell_of(run: "RunRow") -> "BoundCell | None":
 
 
 def _used(run: "RunRow", cycles: int, came_from: "Provenance | None") -> "Used":
-    from labctl.calibration.quote import in_words, quoted_load_cell, quoted_torque
+    from labctl.calibration.quote import in_words, quoted_at
     from labctl.words.methods import Instrument, Used
 
     instruments = tuple(
@@ -98,7 +98,7 @@ def _used(run: "RunRow", cycles: int, came_from: "Provenance | None") -> "Used":
             str(one.get("identity", "")),
             str(one.get("driver", "")),
             bool(one.get("simulated")),
-            tuple(in_words(found) for found in (quoted_load_cell(one), quoted_torque(one)) if found is not None),
+            () if (found := quoted_at(one)) is None else (in_words(found),),
         )
         for role, one in (run.instruments or {}).items()
     )

@@ -12,6 +12,7 @@ from labctl.plan import Pressure, Prompt, Side, Step, Torque, bands_of, textbook
 
 MEGA, MILLI = 1e6, 1e-3
 TEXTBOOK = "by the textbook K = 0.2 of a dry screw, which may be wrong by a quarter"
+CALIBRATED = "by the calibration of this screw"
 BAND = 0.05
 """Of the pressure that was asked for, where its step does not say how near it is to be."""
 SETTLING = 30.0
@@ -155,6 +156,9 @@ class Hands:
         words = f"{pressure / MEGA:.4g} MPa on {2.0 * math.sqrt(area / math.pi) / MILLI:.3g} mm = {force:.4g} N"
         if tool.screw is None:
             return _Job(side, tool, force, band * area, force, words)
+        torque_of = self._station.torques_of_force.get(side)
+        if torque_of is not None and force > 0.0:
+            return _Job(side, tool, force, band * area, torque_of(force), f"{words}, {CALIBRATED}")
         return _Job(side, tool, force, band * area, textbook_torque(force, tool.screw), f"{words}, {TEXTBOOK}")
 
     def _force(self, side: Side) -> float:

@@ -50,6 +50,8 @@ OnTick = Callable[[float], None]
 """Lab time of a poll of the cycler, when every other poll due at that instant is done."""
 OnPoll = Callable[[str | None, float], None]
 """Instrument (None: it gave no valid reading) and lab time of a poll: what the guard sees."""
+TorqueOfForce = Callable[[float], float]
+"""N -> N·m that a screw takes in the middle of its tightenings."""
 ForceOfTorque = Callable[[float, bool], tuple[float, float, float]]
 """N·m of a moving screw, and whether it tightens -> N: lower bound, middle and upper bound of 95 %."""
 Act = Callable[[], Awaitable[None]]
@@ -94,7 +96,7 @@ class Station:
         polls: so far, whether they measured anything or not: a station that lives has ever more.
         failing: by name, instruments that do not answer now, with the reason as a sentence.
         corrections: of the load cells that are calibrated; the board has corrected forces alone.
-        forces_of_torque: of the screws that are calibrated.
+        forces_of_torque, torques_of_force: of the screws that are calibrated.
         stiffness: N that the frame makes of a radian of a screw at most; None: nobody has said.
         springs: by side, N that a spring there makes of a radian of a screw, when the stack moves as far as that.
         people: at the other end of wires, who are asked by the operator of a run.
@@ -110,6 +112,7 @@ class Station:
         self.failing: dict[str, str] = {}
         self.corrections: dict[Side, Correction] = {}
         self.forces_of_torque: dict[Side, ForceOfTorque] = {}
+        self.torques_of_force: dict[Side, TorqueOfForce] = {}
         self.stiffness: float | None = None
         self.springs: dict[Side, float] = {}
         self.people: tuple[Person, ...] = ()

@@ -24,4 +24,8 @@ def abilities(config: Config, station: str) -> StationAbilities:
 
     able = assemble(config, station, clock, unconnected).abilities
     addresses = [each.address for _, _, each in config.station(station).instruments()]
-    return able if all(map(is_simulated, addresses)) else replace(able, uncalibrated=uncalibrated(config, station))
+    return (
+        able
+        if all(map(is_simulated, addresses))
+        else replace(able, uncalibrated=uncalibrated(config.storage.folder, able))
+    )

@@ -8,17 +8,16 @@ from typing import Any
 from labctl.calibration.loads import LOAD_CELL_NAMES
 from labctl.calibration.model import instruments_of
 from labctl.calibration.procedure import NAMES
-from labctl.calibration.quote import KEY, quote, quoted_load_cell, quoted_torque
+from labctl.calibration.quote import KEY, SHOWS, quote, quoted_load_cell, quoted_torque, screw_of
 from labctl.calibration.store import Calibrations
 from labctl.calibration.textbook import COEFFICIENT, SCATTER, Textbook
 from labctl.calibration.torque import TorqueFit
 from labctl.clock import host_unix
-from labctl.config import Config
 from labctl.engine.board import Correction
 from labctl.engine.station import Station
 from labctl.errors import RefusedForSafety
 from labctl.lab.assemble import Assembly
-from labctl.plan import SIDES, Plan, Pressure, Side, Torque
+from labctl.plan import SIDES, Plan, Pressure, Side, StationAbilities, Torque
 from labctl.reading import Event, RunHeader, Severity
 
 CALIBRATING = {*NAMES.values(), *LOAD_CELL_NAMES.values()}
@@ -34,16 +33,18 @@ def quoted(data: Path, assembly: Assembly, instruments: Mapping[str, dict[str, A
     name, known = assembly.station.name, Calibrations(data)
     with_all = {each: dict(said) for each, said in instruments.items()}
     accuracy, stands = dict(assembly.abilities.accuracy), instruments_of(instruments, tuple(instruments))
+    for tool in assembly.abilities.by_hand:
+        with_all[f"hand_tool.{tool.side}"][SHOWS] = tool.shows
     for side in SIDES:
-        rig, cell = with_all.get(f"pressure_rig.{side}"), with_all.get(f"load_cell.{side}")
+        screw, cell = screw_of(with_all, side), with_all.get(f"load_cell.{side}")
         if cell is not None:
             if side in accuracy:
                 cell["accuracy_newton"] = accuracy[side]
             own = known.active(name, side, "loadcell", stands)
             cell |= {} if own is None else {KEY: quote(own)}
-        if rig is not None:
+        if screw is not None:
             torque = known.active(name, side, "torque", stands)
-            rig |= {} if torque is None else {KEY: quote(torque)}
+            with_all[screw] |= {} if torque is None else {KEY: quote(torque)}
     return with_all
 
 
@@ -54,11 +55,9 @@ def correct(station: Station, header: RunHeader) -> None:
         for side in SIDES
         if (own := quoted_load_cell(header.instruments.get(f"load_cell.{side}", {}))) is not None
     }
-    station.forces_of_torque = {
-        side: partial(_force, known.fit)
-        for side in SIDES
-        if (known := quoted_torque(header.instruments.get(f"pressure_rig.{side}", {}))) is not None
-    }
+    known = {side: found for side in SIDES if (found := quoted_torque(header.instruments, side)) is not None}
+    station.forces_of_torque = {side: partial(_force, found.fit) for side, found in known.items()}
+    station.torques_of_force = {side: found.fit.up.torque for side, found in known.items()}
 
 
 def _force(fit: TorqueFit, torque: float, tightens: bool) -> tuple[float, float, float]:
@@ -95,18 +94,15 @@ def refuse_uncalibrated(header: RunHeader, plan: Plan, consent: str) -> None:
     )
 
 
-def uncalibrated(config: Config, station: str) -> tuple[tuple[Side, str], ...]:
-    """Return the driven sides of a station whose torque calibration is missing or has expired, with the sentence.
+def uncalibrated(data: Path, able: StationAbilities) -> tuple[tuple[Side, str], ...]:
+    """Return the sides of a station whose screw has no torque calibration, or one that has expired, with the sentence.
 
     Nothing is connected for this: that other instruments stand there by now is found out when a run begins.
     """
-    newest = {each.side: each for each in Calibrations(config.storage.folder).newest(station) if each.kind == "torque"}
-    roles = {name for name, _, _ in config.station(station).instruments()}
+    newest = {each.side: each for each in Calibrations(data).newest(able.name) if each.kind == "torque"}
     lacking: list[tuple[Side, str]] = []
-    for side in SIDES:
+    for side in able.screws:
         found = newest.get(side)
-        if f"pressure_rig.{side}" not in roles:
-            continue
         if found is None:
             lacking.append((side, f"no torque calibration of the {side} side is stored"))
         elif found.expired(host_unix()):
@@ -120,16 +116,17 @@ def _states(header: RunHeader, plan: Plan) -> Iterator[tuple[str, str, dict[str,
         return
     for side in sorted(_pressed(plan)):
         station, unix = header.station, header.started_unix_second
-        rig, cell = f"pressure_rig.{side}", f"load_cell.{side}"
-        if rig in header.instruments:
-            torque = quoted_torque(header.instruments[rig])
-            data = {"instrument": rig, "kind": "torque"}
+        screw, cell = screw_of(header.instruments, side), f"load_cell.{side}"
+        if screw is not None:
+            torque = quoted_torque(header.instruments, side)
+            data = {"instrument": screw, "kind": "torque"}
             if torque is None:
                 remedy = f"labctl calibrate torque {station} --side {side}"
-                sentence = f"No torque calibration stands for the rig of the {side} side ({remedy}): "
+                turned = "rig" if screw.startswith("pressure_rig") else "wrench"
+                sentence = f"No torque calibration stands for the {turned} of the {side} side ({remedy}): "
                 yield "calibration.missing", f"{sentence}its force is known by the load cell alone.", data
             else:
-                yield _dated(torque.run, torque.date.date().isoformat(), torque.expired(unix), f"{rig}, torque", data)
+                yield _dated(torque.run, torque.date.date().isoformat(), torque.expired(unix), f"{screw}, torque", data)
         if cell in header.instruments:
             own = quoted_load_cell(header.instruments[cell])
             data = {"instrument": cell, "kind": "loadcell"}
@@ -164,7 +161,7 @@ def _expected(header: RunHeader, plan: Plan, screw: float | None) -> Iterator[tu
     area = plan.cell.bore_area
     turns = {(step.action.side, step.action.torque) for step in plan.steps() if isinstance(step.action, Torque)}
     for side, torque in sorted(turns):
-        found = quoted_torque(header.instruments.get(f"pressure_rig.{side}", {}))
+        found = quoted_torque(header.instruments, side)
         if torque <= 0.0 or plan.name in CALIBRATING or (found is None and screw is None):
             continue
         force = Textbook(screw or 0.0).force(torque) if found is None else found.fit.force(torque)
@@ -173,8 +170,12 @@ def _expected(header: RunHeader, plan: Plan, screw: float | None) -> Iterator[tu
         if area is not None:
             pressure = force.scaled(1e-6 / area)
             sentence += f", {pressure.value:.3g} MPa ({pressure.low:.3g} to {pressure.high:.3g} MPa)"
-        data = {"instrument": f"pressure_rig.{side}", "kind": "torque", "torque_newton_metre": torque}
-        data |= {"force_newton": [force.low, force.value, force.high]}
+        data = {
+            "instrument": screw_of(header.instruments, side),
+            "kind": "torque",
+            "torque_newton_metre": torque,
+            "force_newton": [force.low, force.value, force.high],
+        }
         if found is None:
             said = f"{sentence}: by a textbook's K = {COEFFICIENT:g}, ±{100.0 * SCATTER:.0f} %, for none is calibrated."
             yield "calibration.missing", said, data

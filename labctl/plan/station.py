@@ -163,6 +163,11 @@ class StationAbilities:
         return (*self.actuated, *(side for side, _ in self.gas))
 
     @property
+    def screws(self) -> tuple[Side, ...]:
+        """Sides whose screw is turned by this program, or by a person with a wrench."""
+        return (*self.actuated, *(tool.side for tool in self.by_hand if tool.shows == "torque"))
+
+    @property
     def driven(self) -> tuple[Side, ...]:
         """Sides whose pressure changes when a plan asks for it: by this program or by hand."""
         return (*self.ramped, *(tool.side for tool in self.by_hand))

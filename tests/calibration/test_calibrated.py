@@ -13,6 +13,7 @@ from labctl.calibration.store import Calibrations
 from labctl.config import Config, load
 from labctl.engine.board import FORCE_GAUGE
 from labctl.errors import RefusedForSafety
+from labctl.lab.abilities import abilities
 from labctl.lab.calibrated import correct, refuse_uncalibrated, told, uncalibrated
 from labctl.lab.recording import header, of_plan
 from labctl.plan import Plan
@@ -147,8 +148,10 @@ def _bare(header: RunHeader) -> dict[str, dict[str, object]]:
 
 async def test_what_a_station_lacks_is_known_unconnected(tmp_path: Path) -> None:
     async with lab_with(tmp_path, torque()) as (_, config):
-        assert uncalibrated(config, "A1") == (
+        assert uncalibrated(config.storage.folder, abilities(config, "A1")) == (
             ("negative", "the torque calibration of the negative side, of 2026-01-10, has expired"),
         )
-        assert uncalibrated(config, "A2") == (("negative", "no torque calibration of the negative side is stored"),)
-        assert uncalibrated(config, "A3") == ()
+        assert uncalibrated(config.storage.folder, abilities(config, "A2")) == (
+            ("negative", "no torque calibration of the negative side is stored"),
+        )
+        assert uncalibrated(config.storage.folder, abilities(config, "A3")) == ()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.calibration.quote import KEY, quote, quoted_load_cell, quoted_torque
+from labctl.calibration.quote import KEY, quote, quoted_at, quoted_load_cell
 from labctl.calibration.store import Calibrations
 from labctl.errors import StorageError
 from tests.calibration.records import DATE, EXPIRES, GAUGE, SERVO, load_cell, torque
@@ -74,7 +74,7 @@ def test_a_file_that_cannot_be_read_back_is_told(tmp_path: Path) -> None:
 def test_a_quote_has_no_points_and_tells_every_interval() -> None:
     quoted = quote(torque())
     assert "points" not in quoted
-    again = quoted_torque({KEY: quoted})
+    again = quoted_at({KEY: quoted})
     assert again is not None
     assert again.fit.force(0.2) == torque().fit.force(0.2)
     assert quoted_load_cell({KEY: quoted}) is None

@@ -41,7 +41,7 @@ def test_students_t_is_that_of_the_tables() -> None:
 def test_what_made_the_points_is_found() -> None:
     fit = fit_torque(points([0.9, 1.0, 1.1]), EXACT)
     for way in DIRECTIONS:
-        branch = fit.branch(way)
+        branch = fit.branches[way]
         assert branch.free_torque == pytest.approx(FREE, abs=1e-6)
         assert branch.exponent == pytest.approx(EXPONENT, abs=1e-4)
         assert branch.coefficients == pytest.approx([LEVER[way] * f for f in (0.9, 1.0, 1.1)], rel=1e-4)

@@ -517,7 +517,7 @@ def test_a_terminal_shows_glyphs_and_has_room(
     monkeypatch: pytest.MonkeyPatch, encoding: str, columns: int, verdict: Verdict
 ) -> None:
     monkeypatch.setattr(sys, "stdout", _Terminal(encoding))
-    monkeypatch.setattr(machine.shutil, "get_terminal_size", lambda: os.terminal_size((columns, 40)))
+    monkeypatch.setattr(machine.shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((columns, 40)))
     assert machine.terminal().verdict is verdict
 
 

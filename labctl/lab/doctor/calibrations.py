@@ -6,9 +6,8 @@ from labctl.calibration.store import Calibrations
 from labctl.clock import host_unix
 from labctl.config import Config
 from labctl.errors import RefusedForSafety, StorageError
-from labctl.lab.calibrated import uncalibrated
+from labctl.lab.abilities import abilities
 from labctl.lab.doctor.check import Check, error, fine, warning
-from labctl.lab.laboratory import all_simulated
 
 DAY = 86400.0
 FEWEST_DAYS = 30.0
@@ -20,9 +19,8 @@ def calibrations(config: Config) -> Iterator[Check]:
     known = Calibrations(config.storage.folder)
     for station in config.stations:
         try:
-            simulated = all_simulated(config, station)
             found = known.newest(station)
-            lacking = () if simulated else uncalibrated(config, station)
+            lacking = abilities(config, station).uncalibrated
         except (RefusedForSafety, StorageError) as refusal:
             yield error("calibrations", refusal.sentence, refusal.remedy)
             continue
