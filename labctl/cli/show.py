@@ -8,7 +8,7 @@ import typer
 from labctl.cli.context import console, print_json, settings
 
 if TYPE_CHECKING:
-    from labctl.record.queries import PointRow, RunRow
+    from labctl.record.queries import EventRow, Queries, RunRow
 
 
 def show(
@@ -36,10 +36,9 @@ def show(
     with Queries(settings(context).database(db)) as queries:
         found = queries.run(run)
         cycles, steps, events = queries.cycles(found.id), queries.steps(found.id), queries.events(found.id)
-        points = queries.spectra(found.id) if spectra else []
-    if spectra:
-        _show_spectra(found, points, json=json)
-        return
+        if spectra:
+            _show_spectra(queries, found, events, json=json)
+            return
     mass = active_mass(found, Shelf.read(settings(context).cells_folder))
     if json:
         print_json(
@@ -74,12 +73,13 @@ def show(
             out.print(f"{event.severity.value} at {event.test_time_second:.1f} s: {event.message}", soft_wrap=True)
 
 
-def _show_spectra(run: "RunRow", points: "list[PointRow]", *, json: bool) -> None:
+def _show_spectra(queries: "Queries", run: "RunRow", events: "list[EventRow]", *, json: bool) -> None:
     from dataclasses import asdict
 
-    from labctl.cli.spectra import nyquist, point_table
+    from labctl.cli.spectra import conductivity_table, nyquist, point_table
     from labctl.cli.tables import run_json
 
+    points = queries.spectra(run.id)
     if json:
         print_json({"run": run_json(run), "spectra": [asdict(point) for point in points]})
         return
@@ -89,3 +89,14 @@ def _show_spectra(run: "RunRow", points: "list[PointRow]", *, json: bool) -> Non
         return
     out.print(nyquist(out, points, simulated=bool(run.simulated)))
     out.print(point_table(points))
+    answered = {e.data["step_count"]: str(e.data["answer"]) for e in events if e.kind == "operator.answered"}
+    steps, columns = {point.step_count for point in points}, ("step_count", "negative_pressure_pa")
+    pressures = {
+        int(step): float(pascal)
+        for step, pascal in queries.rows(run.id, columns)
+        if step in steps and step is not None and pascal is not None
+    }
+    conductivity = conductivity_table(points, run.cell or {}, answered, pressures)
+    if conductivity is not None:
+        out.print()
+        out.print(conductivity)

@@ -1,8 +1,10 @@
 """Impedance spectra of a run: a Nyquist plot of all of them, and their points."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
@@ -12,6 +14,7 @@ from labctl.plot.axes import Axis
 from labctl.plot.data import Series
 from labctl.plot.figure import Options
 from labctl.plot.text import plot_text
+from labctl.quantity import Dimension, QuantityError, Written
 from labctl.record.queries import PointRow
 
 if TYPE_CHECKING:
@@ -51,6 +54,42 @@ def point_table(points: Sequence[PointRow]) -> "Table":
             *(f"{value:.{_DIGITS}g}" for value in (point.frequency_hertz, *ohms)),
         )
     return table
+
+
+def conductivity_table(
+    points: Sequence[PointRow], cell: Mapping[str, Any], answered: Mapping[int, str], pressures: Mapping[int, float]
+) -> "Table | None":
+    """Return what spectra tell of a stack between two blocking electrodes; None: of no such cell, or nothing.
+
+    Conductivity is thickness over resistance and area: the resistance is that of the high-frequency end, the thickness
+    the last one that was typed before, else that of the cell.
+
+    Args:
+        answered: what an operator typed, by the count of the executed step.
+        pressures: Pa on the negative side, by the same count.
+    """
+    from labctl.rehearse.keeper import Point
+    from labctl.reproduce.spectra import intercept
+
+    area = cell.get("positive_area")
+    if cell.get("kind") != "blocking" or area is None:
+        return None
+    table = make_table("Step", "p/MPa", "d/mm", "R/Ω", "κ/(mS/cm)")
+    for (step, _), each in _spectra(points):
+        thickness = _thickness(answered, step) or cell.get("stack_thickness")
+        ohm = intercept([Point(p.frequency_hertz, p.real_impedance_ohm, p.imaginary_impedance_ohm) for p in each])
+        if thickness is not None and ohm:
+            figures = (pressures.get(step, math.nan) / 1e6, 1e3 * thickness, ohm, 10.0 * thickness / (ohm * area))
+            table.add_row(str(step), *("–" if math.isnan(figure) else f"{figure:.4g}" for figure in figures))
+    return table if table.row_count else None
+
+
+def _thickness(answered: Mapping[int, str], step: int) -> float | None:
+    """Return the last length, m, that was typed before a step."""
+    for count in sorted((count for count in answered if count < step), reverse=True):
+        with suppress(QuantityError):
+            return float(Written((Dimension.LENGTH,)).read(answered[count]))
+    return None
 
 
 def _spectra(points: Sequence[PointRow]) -> list[tuple[tuple[int, int], list[PointRow]]]:
