@@ -1,5 +1,6 @@
 """What a plan is bound to: the cell, and what a station can do."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -166,6 +167,10 @@ class StationAbilities:
     def screws(self) -> tuple[Side, ...]:
         """Sides whose screw is turned by this program, or by a person with a wrench."""
         return (*self.actuated, *(tool.side for tool in self.by_hand if tool.shows == "torque"))
+
+    def turns(self, side: Side) -> bool:
+        """Whether the screw of a side can be turned, as at a station without any bound of torque, that can do all."""
+        return side in self.screws or self.torque == math.inf
 
     @property
     def driven(self) -> tuple[Side, ...]:

@@ -183,7 +183,7 @@ def torque(step: TorqueStep, basis: Basis, path: KeyPath) -> tuple[plan.Torque, 
     ((side, value),) = written
     with basis.findings.at((*path, side)):
         tool = station.tool(side)
-        if side not in station.actuated and tool is None:
+        if tool is None and not station.turns(side):
             reason = f"station {station.name} does not drive the {side} side"
             raise Refused("station", reason, "Leave the side out, or fit a rig.")
         if tool is not None:

@@ -6,7 +6,7 @@ import pytest
 
 from labctl.errors import ProtocolError
 from labctl.plan import ByHand, Compare, Plan, Pressure, Quantity, Spring, StationAbilities, Torque, is_by_hand
-from labctl.protocol import bind
+from labctl.protocol import ANY_STATION, bind
 from labctl.protocol.load import fill
 from labctl.protocol.source import parse
 from tests.lint.files import told
@@ -43,6 +43,13 @@ def test_a_pressure_by_hand_needs_no_ramp_and_says_who_makes_it() -> None:
     assert is_by_hand(step)
     (driven,) = plan_of(RAMPED, STATION).steps()
     assert not is_by_hand(driven)
+
+
+def test_a_torque_is_checked_without_a_station_and_refused_where_no_screw_turns() -> None:
+    (step,) = plan_of(TURN, ANY_STATION).steps()
+    assert step.action == Torque("negative", 0.3)
+    assert "does not drive the negative side" in refusal(TURN, replace(STATION, actuated=(), torque=None))
+    assert "does not drive the negative side" in refusal(TURN, replace(STATION, actuated=("positive",)))
 
 
 def test_a_torque_by_hand_ends_when_it_was_typed_or_as_its_author_says() -> None:
