@@ -117,10 +117,10 @@ class Procedure:
         )
 
     def _stand(self) -> str:
-        """Wait until the pressure is stable; the language tells the slope of the negative side alone."""
+        """Wait until the pressure is stable."""
+        slope = "dP/dt" if self.side == "negative" else "dP/dt.positive"
         rate = f"{SETTLING * self.to / 1e3:.4g} kPa/s"
-        settled = f', until = "dP/dt <= {rate} over 5 s"' if self.side == "negative" else ""
-        return f'{{ rest = "{LONGEST_REST:g} s"{settled} }},'
+        return f'{{ rest = "{LONGEST_REST:g} s", until = "{slope} <= {rate} over 5 s" }},'
 
 
 def highest_level(able: StationAbilities, side: Side, area: float, asked: float | None) -> float:

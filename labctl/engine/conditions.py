@@ -85,7 +85,9 @@ class View:
             Quantity.PRESSURE_NEGATIVE: lambda now: board.pressure("negative", now),
             Quantity.PRESSURE_POSITIVE: lambda now: board.pressure("positive", now),
             Quantity.FORCE: lambda now: board.force("negative", now),
+            Quantity.FORCE_POSITIVE: lambda now: board.force("positive", now),
             Quantity.TORQUE: self._torque,
+            Quantity.TORQUE_POSITIVE: lambda now: board.torque("positive", now),
         }
         return table[quantity]
 
@@ -123,6 +125,7 @@ _DERIVED = {
     Quantity.VOLTAGE_RATE: Quantity.VOLTAGE,
     Quantity.CURRENT_RATE: Quantity.CURRENT,
     Quantity.PRESSURE_RATE: Quantity.PRESSURE_NEGATIVE,
+    Quantity.PRESSURE_RATE_POSITIVE: Quantity.PRESSURE_POSITIVE,
 }
 
 

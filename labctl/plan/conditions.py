@@ -22,11 +22,14 @@ class Quantity(StrEnum):
     PRESSURE_NEGATIVE = "pressure.negative"
     PRESSURE_POSITIVE = "pressure.positive"
     FORCE = "force"
+    FORCE_POSITIVE = "force.positive"
     TORQUE = "torque"
+    TORQUE_POSITIVE = "torque.positive"
     SOC = "soc"
     VOLTAGE_RATE = "dV/dt"
     CURRENT_RATE = "dI/dt"
     PRESSURE_RATE = "dP/dt"
+    PRESSURE_RATE_POSITIVE = "dP/dt.positive"
 
 
 class Operator(StrEnum):

@@ -209,7 +209,9 @@ def torque(step: TorqueStep, basis: Basis, path: KeyPath) -> tuple[plan.Torque, 
         return action, () if step.until else (byhand.TYPED,)
     if value.value < 0:
         return action, ()
-    reached = Compare(plan.Quantity.TORQUE, Operator.GE, REACHED * float(value))
+    of_both = side == "positive" and "negative" in station.actuated
+    torque = plan.Quantity.TORQUE_POSITIVE if of_both else plan.Quantity.TORQUE
+    reached = Compare(torque, Operator.GE, REACHED * float(value))
     return action, (End(reached, value.text),)
 
 

@@ -131,15 +131,23 @@ VALUES: dict[Quantity, tuple[Dimension, ...]] = {
     Quantity.PRESSURE_NEGATIVE: (Dimension.PRESSURE,),
     Quantity.PRESSURE_POSITIVE: (Dimension.PRESSURE,),
     Quantity.FORCE: (Dimension.FORCE,),
+    Quantity.FORCE_POSITIVE: (Dimension.FORCE,),
     Quantity.TORQUE: (Dimension.TORQUE,),
+    Quantity.TORQUE_POSITIVE: (Dimension.TORQUE,),
     Quantity.SOC: (Dimension.RATIO,),
     Quantity.VOLTAGE_RATE: (Dimension.VOLTAGE_RATE,),
     Quantity.CURRENT_RATE: (Dimension.CURRENT_RATE,),
     Quantity.PRESSURE_RATE: (Dimension.PRESSURE_RATE,),
+    Quantity.PRESSURE_RATE_POSITIVE: (Dimension.PRESSURE_RATE,),
 }
 """What each quantity may be compared with; none: a plain count."""
 
-DERIVATIVES = (Quantity.VOLTAGE_RATE, Quantity.CURRENT_RATE, Quantity.PRESSURE_RATE)
+DERIVATIVES = (
+    Quantity.VOLTAGE_RATE,
+    Quantity.CURRENT_RATE,
+    Quantity.PRESSURE_RATE,
+    Quantity.PRESSURE_RATE_POSITIVE,
+)
 MOST_CYCLES = 1000
 """That a condition may look back."""
 

@@ -1,5 +1,6 @@
 """Binds conditions: what a shorthand means in its step, exact quantities to SI, and what the station cannot measure."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -298,15 +299,17 @@ def _check_measured(quantity: Quantity, station: StationAbilities, scale: Scale)
         Quantity.PRESSURE_NEGATIVE: "negative" not in sides,
         Quantity.PRESSURE_POSITIVE: "positive" not in sides,
         Quantity.FORCE: "negative" not in sides,
+        Quantity.FORCE_POSITIVE: "positive" not in sides,
         Quantity.TORQUE: station.torque is None,
+        Quantity.TORQUE_POSITIVE: "positive" not in station.actuated and station.torque != math.inf,
         Quantity.VOLTAGE_RATE: station.voltage is None,
         Quantity.PRESSURE_RATE: "negative" not in sides,
+        Quantity.PRESSURE_RATE_POSITIVE: "positive" not in sides,
     }
     if lacks.get(quantity, False):
         reason = f'station {station.name} does not measure "{quantity}"'
         raise Refused("station", reason, "Choose another station, or another condition.")
-    pressures = (Quantity.PRESSURE_NEGATIVE, Quantity.PRESSURE_POSITIVE, Quantity.PRESSURE_RATE)
-    if quantity in pressures and scale.cell.bore_area is None:
+    if set(written.VALUES[quantity]) & {Dimension.PRESSURE, Dimension.PRESSURE_RATE} and scale.cell.bore_area is None:
         raise Refused("cell", "without the bore a force is no pressure", 'Write bore = "10 mm" in [cell].')
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.pressure import Case, configuration
 from labctl.calibration.certificate import Certificate
 from labctl.calibration.fitting import fit_torque
 from labctl.calibration.points import columns_of, rows_of, torque_points
@@ -69,8 +70,15 @@ def test_the_screw_turns_slowly_enough_for_forty_points_and_not_slower_than_a_se
     assert pace_of(replace(ABLE, frame=Frame()), 785.0) == 0.05
 
 
-def test_the_positive_side_waits_a_fixed_time_because_slopes_are_of_the_negative_one() -> None:
-    text = Procedure("A1", "positive", 10e-3, 2e6, 3, 3, 0.8, 0.05, 1.0).text()
-    assert "dP/dt" not in text
-    assert 'until = "pressure.positive >= 2 MPa"' in text
-    assert 'torque = { positive = "-0.8 N m", speed = "0.05 rad/s" }' in text
+async def test_the_screw_of_the_positive_side_is_found_by_its_own_gauges() -> None:
+    async with laboratory("S", config=configuration(Case("two screws", 1e6, both=True, rough=False), 1)) as lab:
+        text = Procedure("S", "positive", 10e-3, 1.5e6, 3, 3, 0.8, 0.05, 1.0).text()
+        outcome = await lab.run(bind(fill(parse("c.toml", text, ProtocolError), {}), lab.assembly.abilities))
+    assert outcome.state is RunState.COMPLETED, outcome.reason
+    assert max(row["positive_pressure_pa"] or 0.0 for row in lab.rows) < 1.2 * 1.5e6
+    names = {event.data["step_count"]: event.data["name"] for event in lab.events if event.kind == "step.started"}
+    rows = rows_of([[row[name] for name in columns_of("positive")] for row in lab.rows])
+    fit = fit_torque(torque_points(rows, names), Certificate(0.5))
+    lever = fit.up.coefficient / fit.up.reference / RigParameters().diameter
+    assert 0.1 < lever < 0.3
+    assert fit.up.residual < 0.01 * fit.up.torque(fit.up.reference)

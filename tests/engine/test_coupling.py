@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.pressure import Case, configuration
 from labctl.reading import RunState
 from tests.stations import laboratory
 
@@ -59,3 +60,23 @@ async def test_a_charge_ends_when_a_locked_stack_has_relaxed_so_far() -> None:
     charged = [row for row in lab.rows if (row["current_ampere"] or 0.0) > 0.0]
     assert charged[-1]["negative_pressure_pa"] == pytest.approx(2.45e6, rel=0.005)
     assert charged[0]["negative_pressure_pa"] > 2.46e6
+
+
+async def test_of_two_screws_each_is_judged_by_its_own_torque_force_and_slope() -> None:
+    steps = """
+[[step]]
+torque = { positive = "0.2 N m", speed = "0.2 rad/s" }
+timeout = "10 min"
+[[step]]
+rest = "10 min"
+until = "dP/dt.positive <= 1 kPa/s over 20 s"
+[[step]]
+torque = { positive = "-0.2 N m", speed = "0.1 rad/s" }
+until = ["force.positive <= 60 N", "torque.positive >= 0.9 N m"]
+timeout = "10 min"
+"""
+    async with laboratory("S", config=configuration(Case("two screws", 1e6, both=True), 1)) as lab:
+        outcome = await lab.run(steps)
+    assert outcome.state is RunState.COMPLETED, outcome.reason
+    ends = [e.data["reason"] for e in lab.events if e.kind == "step.ended"]
+    assert ends[:3] == ["0.2 N m", "dP/dt.positive <= 1 kPa/s over 20 s", "force.positive <= 60 N"]
