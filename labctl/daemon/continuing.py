@@ -1,10 +1,13 @@
-"""The run that another one goes on from: whose cycles they are, and which number the next one has."""
+"""What was before: the run that another one goes on from, and what a run that was interrupted was begun with."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from labctl.cells.history import last_cycle
-from labctl.errors import RefusedForSafety
+from labctl.errors import RefusedForSafety, StorageError
 from labctl.plan import Plan
 from labctl.record.queries import Queries
 
@@ -34,3 +37,10 @@ def predecessor(database: Path, which: str | None, plan: Plan) -> Predecessor:
                 "Cycle numbers belong to a cell: give both runs the same cell file, or leave --continue out.",
             )
         return Predecessor(run.uuid, last_cycle(queries, run))
+
+
+def begun_with(database: Path, run: str) -> Mapping[str, Any]:
+    """Return the instruments of the header of a run; nothing where the database does not know it, or not yet."""
+    with suppress(StorageError), Queries(database) as queries:
+        return queries.run(run).instruments or {}
+    return {}

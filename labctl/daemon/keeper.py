@@ -166,7 +166,7 @@ class Keeper:
             delivery = lab.path.begin(watch, self.station, simulated=assembly.simulated)
             bench.watch_sink = self._recording(Sink(delivery, clock))
             about = header_at(lab, bench, watch, "daemon")
-            correct(assembly.station, about)
+            correct(assembly.station, about.instruments)
             begin(bench.watch_sink, about)
             self._record_guarded(bench)
             for event in self._unrecorded:

@@ -10,13 +10,13 @@ from labctl.config import Config
 from labctl.daemon.alarms import AlarmBook
 from labctl.daemon.ask import BusOperator
 from labctl.daemon.binding import bound
-from labctl.daemon.continuing import predecessor
+from labctl.daemon.continuing import begun_with, predecessor
 from labctl.daemon.queue import Entry
 from labctl.engine.run import Run
 from labctl.engine.watch import Watch
 from labctl.errors import RunLost
 from labctl.lab.assemble import Assembly
-from labctl.lab.calibrated import correct, refuse_uncalibrated, told
+from labctl.lab.calibrated import correct, refuse_uncalibrated, still, told
 from labctl.lab.consent import consented
 from labctl.lab.heartbeat import Beat, silent_for
 from labctl.lab.laboratory import Pace
@@ -100,7 +100,7 @@ async def begin_turn(lab: Laboratory, bench: Bench, entry: Entry, recording: Rec
     watch = header_at(lab, bench, entry.run, entry.user)
     about = of_plan(watch, plan, campaign=start.campaign, continues=before.run)
     refuse_uncalibrated(about, plan, start.consent)
-    correct(bench.assembly.station, about)
+    correct(bench.assembly.station, about.instruments)
     delivery = lab.path.begin(entry.run, bench.station, simulated=bench.assembly.simulated)
     sink = recording(Sink(delivery, bench.clock))
     begin(sink, about)
@@ -136,6 +136,8 @@ async def go_on(
         raise RunLost("Its cell was simulated, and ended with its simulators.")
     plan = await bound(entry.start, bench.able)
     before = predecessor(lab.database, entry.start.continue_run, plan)
+    now = header_at(lab, bench, interrupted.run, entry.user).instruments
+    correct(bench.assembly.station, still(begun_with(lab.database, interrupted.run), now))
     delivery = lab.path.resume(interrupted)
     sink = recording(Sink(delivery, bench.clock))
     position, station = interrupted.position, bench.assembly.station

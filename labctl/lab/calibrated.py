@@ -48,14 +48,23 @@ def quoted(data: Path, assembly: Assembly, instruments: Mapping[str, dict[str, A
     return with_all
 
 
-def correct(station: Station, header: RunHeader) -> None:
+def still(begun: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return instruments as they are now, with what a run quoted of each that is still the same one.
+
+    A run that goes on after an outage keeps the calibrations that it was begun with, whatever was stored meanwhile.
+    """
+    before, here = (instruments_of(each, tuple(each)) for each in (begun, now))
+    return {name: begun[name] if before.get(name) == here[name] else said for name, said in now.items()}
+
+
+def correct(station: Station, instruments: Mapping[str, Any]) -> None:
     """Correct forces from now on by the calibrations that a header quotes of load cells, and know those of screws."""
     station.corrections = {
         side: Correction(own.fit.offset, own.fit.gain)
         for side in SIDES
-        if (own := quoted_load_cell(header.instruments.get(f"load_cell.{side}", {}))) is not None
+        if (own := quoted_load_cell(instruments.get(f"load_cell.{side}", {}))) is not None
     }
-    known = {side: found for side in SIDES if (found := quoted_torque(header.instruments, side)) is not None}
+    known = {side: found for side in SIDES if (found := quoted_torque(instruments, side)) is not None}
     station.forces_of_torque = {side: partial(_force, found.fit) for side, found in known.items()}
     station.torques_of_force = {side: found.fit.up.torque for side, found in known.items()}
 

@@ -148,7 +148,7 @@ def _begin(experiment: Experiment, assembly: Assembly, clock: LabClock, path: Da
     watch = header(experiment.config, experiment.station, assembly, clock, run=run_id, operator=operator, seed=seed)
     about = of_plan(watch, experiment.plan)
     refuse_uncalibrated(about, experiment.plan, experiment.consent)
-    correct(assembly.station, about)
+    correct(assembly.station, about.instruments)
     delivery = path.begin(run_id, experiment.station, simulated=assembly.simulated)
     sink = Sink(delivery, clock)
     begin(sink, about)

@@ -11,14 +11,17 @@ from labctl.calibration.model import AnyCalibration, Instrument
 from labctl.calibration.quote import KEY
 from labctl.calibration.store import Calibrations
 from labctl.config import Config, load
+from labctl.daemon.continuing import begun_with
 from labctl.engine.board import FORCE_GAUGE
 from labctl.errors import RefusedForSafety
 from labctl.lab.abilities import abilities
-from labctl.lab.calibrated import correct, refuse_uncalibrated, told, uncalibrated
+from labctl.lab.calibrated import correct, refuse_uncalibrated, still, told, uncalibrated
 from labctl.lab.recording import header, of_plan
 from labctl.plan import Plan
 from labctl.reading import RunHeader, Severity
+from labctl.record.writer import Writer
 from tests.calibration.records import EXPIRES, load_cell, torque
+from tests.laboratory import batches, new_run, started
 from tests.stations import CONFIG, Lab, laboratory, plan_of
 
 SIMULATED = {
@@ -82,7 +85,7 @@ async def test_readings_are_corrected_and_a_tare_takes_the_offset_away(tmp_path:
     async with lab_with(tmp_path, load_cell()) as (lab, config):
         station, gauge = lab.assembly.station, lab.assembly.station.board.gauges[FORCE_GAUGE["negative"]]
         raw = await station.instruments.load_cells["negative"].read()
-        correct(station, about(lab, config, plan_of(REST, lab.assembly)))
+        correct(station, about(lab, config, plan_of(REST, lab.assembly)).instruments)
         await station._read_force(station.instruments.load_cells["negative"], "negative")
         assert gauge.value == pytest.approx((raw - 2.0) / 1.02)
         station.tared("negative")
@@ -144,6 +147,25 @@ def _bare(header: RunHeader) -> dict[str, dict[str, object]]:
         name: {key: value for key, value in said.items() if key not in extra}
         for name, said in header.instruments.items()
     }
+
+
+def test_a_run_that_goes_on_keeps_what_it_was_begun_with_of_each_instrument_that_is_still_there(tmp_path: Path) -> None:
+    gauge = {"driver": "mark10", "identity": "gauge 1", "simulated": False}
+    rig = {"driver": "dynamixel-x", "identity": "servo 1", "simulated": False}
+    begun = {"load_cell.negative": gauge | {KEY: "of May"}, "pressure_rig.negative": rig | {KEY: "of May"}}
+    other = rig | {"identity": "servo 2"}
+    now = {"load_cell.negative": gauge | {KEY: "of June"}, "pressure_rig.negative": other, "cycler": rig}
+    kept = still(begun, now)
+    assert kept == {"load_cell.negative": begun["load_cell.negative"], "pressure_rig.negative": other, "cycler": rig}
+    assert still({}, now) == now, "its beginning is not known here"
+
+    run, database = new_run(), tmp_path / "lab.db"
+    assert begun_with(database, run) == {}
+    writer = Writer(database)
+    writer.apply(batches(run, [started(run)], 50))
+    writer.close()
+    assert begun_with(database, run) == {"cycler": {"driver": "keithley-2450", "simulated": True}}
+    assert begun_with(database, new_run()) == {}
 
 
 async def test_what_a_station_lacks_is_known_unconnected(tmp_path: Path) -> None:
