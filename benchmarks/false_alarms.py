@@ -339,6 +339,8 @@ class Soak:
     polls: int = 0
     turns: int = 0
     asked: int = 0
+    left_alone: int = 0
+    """How often pressure control gave a screw up, which it tells as a warning."""
     alarms: Counter[str] = field(default_factory=Counter)
     sentences: list[str] = field(default_factory=list)
 
@@ -354,6 +356,7 @@ def soak(hours: float, period: float, seed: int) -> Soak:
         done.polls += 3 * life.polls
         done.turns += life.drive.turns
         done.asked += life.asked
+        done.left_alone += len(life.told)
         done.alarms.update(alarm.quantity for alarm in life.alarms)
         done.sentences += [f"seed {life.seed}, {each.time / 3600.0:.2f} h: {each.sentence}" for each in life.alarms]
     return done
@@ -365,13 +368,18 @@ def main() -> None:
     arguments.add_argument("--hours", type=float, default=1000.0)
     arguments.add_argument("--seed", type=int, default=1)
     asked = arguments.parse_args()
-    print("| polls | hours | rigs | seeds | polls judged | pressures asked | turns of the screw | alarms |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(
+        "| polls | hours | rigs | seeds | polls judged | pressures asked | turns of the screw | left alone | alarms |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     seed, sentences = asked.seed, list[str]()
     for period, share in SHARES:
         done = soak(share * asked.hours, period, seed)
         told = ", ".join(f"{kind}: {count}" for kind, count in done.alarms.items()) or "none"
-        seeds, counts = f"{seed} to {seed + done.rigs - 1}", f"{done.polls:.3g} | {done.asked} | {done.turns}"
+        seeds, counts = (
+            f"{seed} to {seed + done.rigs - 1}",
+            f"{done.polls:.3g} | {done.asked} | {done.turns} | {done.left_alone}",
+        )
         print(f"| {period:g} s | {done.hours:g} | {done.rigs} | {seeds} | {counts} | {told} |", flush=True)
         sentences += done.sentences
         seed += done.rigs

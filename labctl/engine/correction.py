@@ -8,7 +8,11 @@ from labctl.engine.train import Train
 LOST_MOTION = 0.0175
 """rad, 1°, that play and a shaft that winds up may take before the force answers: four times the play of a servo."""
 IN_VAIN = 3.0
-"""Times the turn that should have been enough: a train that has grown softer than this is another one."""
+"""Times the turn that should have been enough for what is left."""
+SLIDES = 20.0
+"""Times as soft as the train: what a stack that slides in its die may leave of it, with a soft spring behind."""
+PROGRESS = 0.02
+"""Of the whole correction: the force has come so much nearer, and what has been turned since begins anew."""
 CAREFULLY = 0.25
 """Of what is left, the turn that follows one in vain."""
 LONGEST = 600.0
@@ -35,6 +39,10 @@ class Correction:
     answered: bool = False
     _last: float | None = None
     _angle: float = 0.0
+    _nearest: float = math.inf
+    """N that were left at the last progress."""
+    _since: float = 0.0
+    """rad that the screw has turned since."""
     _sent: float = 0.0
     _stiffness: float = 0.0
     """N/rad that the last turn was worth; 0 while none was answered."""
@@ -47,6 +55,7 @@ class Correction:
         """
         if self._last is not None:
             self.turned += abs(angle - self._angle)
+            self._since += abs(angle - self._angle)
             moved = abs(force - self._last)
             if moved < train.nearest:
                 self._in_vain = True
@@ -58,6 +67,8 @@ class Correction:
                     train.stiffer(self._stiffness)
                 self.answered, self._in_vain = True, False
         self._last, self._angle = force, angle
+        if self.left(force) <= self._nearest - max(train.nearest, PROGRESS * abs(self.goal - self.start)):
+            self._nearest, self._since = self.left(force), 0.0
 
     def done(self, force: float, tolerance: float, train: Train) -> bool:
         """Whether the force is where it was to go, or so near that a jump would only take it away."""
@@ -78,9 +89,10 @@ class Correction:
         return self._sent
 
     def in_vain(self, now: float, train: Train) -> bool:
-        """Whether the screw was turned by more than should be needed with all its play, or for too long."""
-        allowed = LOST_MOTION + IN_VAIN * abs(self.goal - self.start) / train.stiffness
-        return self.turned > allowed or now - self.began > LONGEST
+        """Whether the screw was turned without progress by more than should be needed with all its play, or too long."""
+        soft = max(min(train.stiffness, self._stiffness or math.inf), train.stiffness / SLIDES)
+        left = abs(self.goal - (self.start if self._last is None else self._last))
+        return self._since > LOST_MOTION + IN_VAIN * left / soft or now - self.began > LONGEST
 
     def told(self, force: float) -> str:
         """Say what it came to."""

@@ -213,11 +213,30 @@ def test_play_and_a_creeping_force_teach_no_stiffness() -> None:
 def test_a_correction_that_is_not_answered_ends() -> None:
     train = taught(1e7)
     correction = Correction(200.0, 195.0, began=0.0)
+    correction.feel(200.0, 0.0, train)
     assert not correction.in_vain(10.0, train)
-    correction.turned = LOST_MOTION + 3.1 * 5.0 / train.stiffness
+    correction.feel(200.0, LOST_MOTION + 2.9 * 5.0 / train.stiffness, train)
+    assert not correction.in_vain(10.0, train)
+    correction.feel(200.0, LOST_MOTION + 3.1 * 5.0 / train.stiffness, train)
     assert correction.in_vain(10.0, train)
     assert "from 200 N to 200 N instead of 195 N" in correction.told(200.0)
     assert Correction(200.0, 195.0, began=0.0).in_vain(601.0, train)
+
+
+@pytest.mark.parametrize("slides", [5.0, 20.0])
+def test_a_correction_goes_on_as_long_as_a_sliding_stack_comes_nearer(slides: float) -> None:
+    """Stiff at first, then as soft as the spring behind, with the noise of a load cell."""
+    train, random = taught(2e5), Random(7)
+    correction, angle, force = Correction(242.0, 249.5, began=0.0), 0.0, 242.0
+    for poll in range(200):
+        seen = force + random.gauss(0.0, 0.05)
+        correction.feel(seen, angle, train)
+        assert not correction.in_vain(float(poll), train)
+        if correction.done(seen, 0.5, train):
+            break
+        turn = min(correction.turn(seen, train), 0.1)
+        force, angle = force + (0.9 * turn * train.stiffness if force < 245.0 else slides * turn), angle + turn
+    assert force == pytest.approx(249.5, abs=0.7)
 
 
 def test_a_stack_that_slid_on_the_way_is_corrected_as_one_that_sticks() -> None:
