@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import dynamixel_sdk
 import pytest
@@ -16,7 +15,7 @@ from drivers.dynamixel_x.driver import DynamixelX
 from drivers.dynamixel_x.packet import HEADER, Instruction, Packet, Packets, crc16, decode, encode
 from drivers.dynamixel_x.sim import PLAY, Simulator
 from drivers.dynamixel_x.table import Item
-from labctl.clock import RealClock, VirtualClock
+from labctl.clock import VirtualClock
 from labctl.errors import (
     GarbledReply,
     InstrumentError,
@@ -26,70 +25,17 @@ from labctl.errors import (
     RefusedForSafety,
     WrongInstrument,
 )
-from labctl.instrument import Instrument, RigReading, Role
-from labctl.link import MemoryLink, open_link
-from labctl.sim.bench import Bench, BenchParameters
+from labctl.instrument import Instrument, Role
 from labctl.sim.faults import Delay, Garbage, half, silence
 from tests.conftest import Served
+from tests.drivers.test_servos import DynamixelStand, refused
 
-COUNT = 2 * math.pi / 4096
-
-
-@dataclass
-class Stand:
-    """A rig on a bench, with a tap on its wire."""
-
-    clock: VirtualClock
-    options: DynamixelX.Options
-    bench: Bench = field(init=False)
-    simulator: Simulator = field(init=False)
-    link: MemoryLink = field(init=False)
-    driver: DynamixelX = field(init=False)
-    sent: list[Packet] = field(default_factory=list)
-    fault: Callable[[bytes], bytes] | None = None
-    faulty: Callable[[Packet], bool] = lambda _packet: True
-
-    def __post_init__(self) -> None:
-        self.bench = Bench.of(BenchParameters(), seed=1)
-        self.simulator = Simulator(self.bench, "screw", self.options)
-        self.link = MemoryLink(self._receive, self.simulator.reset_line, DynamixelX.WIRE, "A1/pressure_rig", self.clock)
-        self.driver = DynamixelX(self.link, self.options, self.clock)
-
-    def _receive(self, data: bytes) -> bytes:
-        self.bench.advance_to(self.clock.now())
-        request = decode(data)
-        self.sent.append(request)
-        reply = self.simulator.receive(data)
-        return self.fault(reply) if self.fault and self.faulty(request) else reply
-
-    @property
-    def torque_on(self) -> bool:
-        return bool(self.simulator.get(table.TORQUE_ENABLE))
-
-    def written(self) -> list[int]:
-        """Addresses written, in order."""
-        return [int.from_bytes(p.parameters[:2], "little") for p in self.sent if p.instruction == Instruction.WRITE]
-
-    async def wait(self, seconds: float, period: float = 1.0) -> None:
-        """Poll for a span of lab time."""
-        for _ in range(round(seconds / period)):
-            await self.clock.sleep(period)
-            await self.driver.read()
-
-    async def silent(self, seconds: float) -> None:
-        """Let lab time pass without an exchange."""
-        await self.clock.sleep(seconds)
-        self.bench.advance_to(self.clock.now())
-
-
-def options(**changes: object) -> DynamixelX.Options:
-    defaults = {"direction": "counterclockwise", "reduction": 1.0, "torque_limit": 2.0, "travel": 30.0}
-    return DynamixelX.Options.model_validate(defaults | changes)
+COUNT = DynamixelStand.COUNT
 
 
 @pytest.fixture
-def stand(clock: VirtualClock) -> Stand:
-    return Stand(clock, options())
+def stand(clock: VirtualClock) -> DynamixelStand:
+    return DynamixelStand(clock)
 
 
 # -- packets -----------------------------------------------------------------------------------------------------------
@@ -160,30 +106,23 @@ def test_noise_is_not_an_answer_out_of_step_but_a_header_is() -> None:
 # -- connecting --------------------------------------------------------------------------------------------------------
 
 
-def test_it_is_a_pressure_rig(stand: Stand) -> None:
+def test_it_is_a_pressure_rig(stand: DynamixelStand) -> None:
     assert isinstance(stand.driver, Instrument)
     assert stand.driver.ROLE is Role.PRESSURE_RIG
     assert DynamixelX.Options.model_validate(DynamixelX.EXAMPLE).torque_limit <= table.STALL_TORQUE
+    assert set(DynamixelX.EXAMPLE) == {"direction", "reduction", "torque_limit", "travel"}
     assert stand.driver.FEATURES.watchdog
     assert stand.driver.FEATURES.self_locking
     assert 2 * stand.driver.poll_period < stand.options.watchdog
 
 
-@pytest.mark.parametrize("missing", ["direction", "reduction", "torque_limit", "travel"])
-def test_what_could_hurt_has_no_default(missing: str) -> None:
-    given_options = options().model_dump()
-    del given_options[missing]
-    with pytest.raises(ValidationError, match=missing):
-        DynamixelX.Options.model_validate(given_options)
-
-
 @pytest.mark.parametrize("wrong", [{"reduction": 0}, {"torque_limit": math.inf}, {"watchdog": 2.6}, {"id": 253}])
 def test_impossible_options(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
-        options(**wrong)
+        DynamixelStand.configured(**wrong)
 
 
-async def test_connect_identifies_and_leaves_torque_off(stand: Stand) -> None:
+async def test_connect_identifies_and_leaves_torque_off(stand: DynamixelStand) -> None:
     identity = await stand.driver.connect()
     assert str(identity) == "ROBOTIS XM540-W270 (serial ID 1, firmware 46)"
     assert not stand.torque_on
@@ -192,14 +131,14 @@ async def test_connect_identifies_and_leaves_torque_off(stand: Stand) -> None:
     assert stand.sent[0] == Packet(1, Instruction.PING, b"")
 
 
-async def test_connect_does_not_wear_the_eeprom(stand: Stand) -> None:
+async def test_connect_does_not_wear_the_eeprom(stand: DynamixelStand) -> None:
     await stand.driver.connect()
     stand.sent.clear()
     await stand.driver.connect()
     assert all(address >= table.EEPROM_END for address in stand.written())
 
 
-async def test_connect_stops_what_another_left_running(stand: Stand) -> None:
+async def test_connect_stops_what_another_left_running(stand: DynamixelStand) -> None:
     stand.simulator.set(table.OPERATING_MODE, 5)
     stand.simulator._write(table.TORQUE_ENABLE.address, b"\x01")
     await stand.silent(1.0)
@@ -224,17 +163,10 @@ UNFIT = [
 
 @pytest.mark.parametrize(("item", "value", "error", "sentence"), UNFIT)
 async def test_an_unfit_servo_is_refused_unmoved(
-    stand: Stand, item: Item, value: int, error: type[LabctlError], sentence: str
+    stand: DynamixelStand, item: Item, value: int, error: type[LabctlError], sentence: str
 ) -> None:
     stand.simulator.set(item, value)
-    with pytest.raises(error) as told:
-        await stand.driver.connect()
-    assert sentence in str(told.value)
-    assert "A1/pressure_rig" in str(told.value)
-    with pytest.raises(RefusedForSafety):
-        await stand.driver.turn_to(1.0)
-    assert not stand.torque_on
-    assert stand.bench.rig.angle == 0
+    await stand.refused_unmoved(error, sentence)
 
 
 def wrong_crc(reply: bytes) -> bytes:
@@ -267,23 +199,19 @@ BROKEN_REPLIES = [
 
 @pytest.mark.parametrize(("fault", "error", "sentence"), BROKEN_REPLIES)
 async def test_a_broken_reply_never_connects_or_moves(
-    stand: Stand, fault: Callable[[bytes], bytes], error: type[LabctlError], sentence: str
+    stand: DynamixelStand, fault: Callable[[bytes], bytes], error: type[LabctlError], sentence: str
 ) -> None:
     stand.fault = fault
-    with pytest.raises(error) as told:
-        await stand.driver.connect()
-    assert sentence in str(told.value)
+    await refused(stand.driver.connect(), error, sentence)
     await stand.silent(10.0)
     assert not stand.torque_on
     assert stand.bench.rig.angle == 0
 
 
 @pytest.mark.parametrize("number", [*table.ERRORS, 9])
-async def test_error_numbers_have_meanings(stand: Stand, number: int) -> None:
+async def test_error_numbers_have_meanings(stand: DynamixelStand, number: int) -> None:
     stand.fault = lambda _reply: encode(1, Instruction.STATUS, bytes([number]))
-    with pytest.raises(InstrumentRefused) as told:
-        await stand.driver.connect()
-    assert table.ERRORS.get(number, "unknown error number 9") in str(told.value)
+    await refused(stand.driver.connect(), InstrumentRefused, table.ERRORS.get(number, "unknown error number 9"))
     assert not stand.torque_on
     assert stand.bench.rig.angle == 0
 
@@ -291,7 +219,7 @@ async def test_error_numbers_have_meanings(stand: Stand, number: int) -> None:
 # -- moving ------------------------------------------------------------------------------------------------------------
 
 
-async def test_engage_sets_limits_watchdog_and_goal_before_torque(stand: Stand) -> None:
+async def test_engage_sets_limits_watchdog_and_goal_before_torque(stand: DynamixelStand) -> None:
     await stand.driver.connect()
     stand.sent.clear()
     stand.simulator.set(table.GOAL_POSITION, 9999)
@@ -313,7 +241,7 @@ async def test_engage_sets_limits_watchdog_and_goal_before_torque(stand: Stand) 
 async def test_angle_and_direction_are_those_of_the_screw(
     clock: VirtualClock, direction: str, reduction: float
 ) -> None:
-    stand = Stand(clock, options(direction=direction, reduction=reduction))
+    stand = DynamixelStand(clock, direction=direction, reduction=reduction)
     await stand.driver.connect()
     start = (await stand.driver.read()).angle
     position = stand.simulator.get(table.PRESENT_POSITION)
@@ -332,16 +260,8 @@ async def test_angle_and_direction_are_those_of_the_screw(
     assert stand.driver.angle_resolution == pytest.approx(COUNT / reduction)
 
 
-async def test_torque_limit_stalls_the_screw_and_freeze_keeps_the_force(stand: Stand) -> None:
-    await stand.driver.connect()
-    start = (await stand.driver.read()).angle
-    await stand.driver.engage(torque=0.3, speed=0.5)
-    await stand.driver.turn_to(start + 20.0)
-    await stand.wait(30)
-    reading = await stand.driver.read()
-    assert not reading.moving
-    assert reading.torque == pytest.approx(0.3, abs=stand.driver.torque_range.low)
-    assert stand.bench.rig.torque(+1) == pytest.approx(0.3, abs=0.02)
+async def test_torque_limit_stalls_the_screw_and_freeze_keeps_the_force(stand: DynamixelStand) -> None:
+    await stand.stalled(within=stand.driver.torque_range.low)
     force = stand.bench.rig.force("negative")
     assert 100 < force < 400
     await stand.driver.freeze()
@@ -350,7 +270,7 @@ async def test_torque_limit_stalls_the_screw_and_freeze_keeps_the_force(stand: S
     assert stand.simulator.get(table.BUS_WATCHDOG) == 0
 
 
-async def test_freeze_stops_at_once(stand: Stand) -> None:
+async def test_freeze_stops_at_once(stand: DynamixelStand) -> None:
     await stand.driver.connect()
     start = (await stand.driver.read()).angle
     await stand.driver.engage(torque=0.5, speed=0.5)
@@ -365,31 +285,10 @@ async def test_freeze_stops_at_once(stand: Stand) -> None:
 
 
 @pytest.mark.parametrize(
-    ("torque", "speed"),
-    [
-        (2.1, 0.5),
-        (0.0, 0.5),
-        (-0.5, 0.5),
-        (0.006, 0.5),
-        (math.nan, 0.5),
-        (0.5, 0),
-        (0.5, 0.02),
-        (0.5, 9),
-        (0.5, math.nan),
-    ],
-)
-async def test_limits_that_cannot_hold_are_refused(stand: Stand, torque: float, speed: float) -> None:
-    await stand.driver.connect()
-    with pytest.raises(RefusedForSafety, match="is not within"):
-        await stand.driver.engage(torque, speed)
-    assert not stand.torque_on
-
-
-@pytest.mark.parametrize(
     ("angle", "sentence"),
     [(34.0, "more than travel = 30 rad"), (-30.0, "more than travel"), (math.nan, "more than travel")],
 )
-async def test_angles_beyond_travel_are_refused(stand: Stand, angle: float, sentence: str) -> None:
+async def test_angles_beyond_travel_are_refused(stand: DynamixelStand, angle: float, sentence: str) -> None:
     await stand.driver.connect()
     await stand.driver.engage(0.5, 0.5)
     with pytest.raises(RefusedForSafety, match=sentence):
@@ -398,15 +297,7 @@ async def test_angles_beyond_travel_are_refused(stand: Stand, angle: float, sent
     assert stand.bench.rig.angle == 0
 
 
-async def test_the_servo_counts_256_turns(clock: VirtualClock) -> None:
-    stand = Stand(clock, options(travel=3000.0))
-    await stand.driver.connect()
-    await stand.driver.engage(0.5, 0.5)
-    with pytest.raises(RefusedForSafety, match="256 turns"):
-        await stand.driver.turn_to(2 * math.pi * 256.1)
-
-
-async def test_nothing_turns_without_engage(stand: Stand) -> None:
+async def test_nothing_turns_without_engage(stand: DynamixelStand) -> None:
     await stand.driver.connect()
     with pytest.raises(RefusedForSafety, match="is frozen"):
         await stand.driver.turn_to(1.0)
@@ -420,7 +311,7 @@ async def test_nothing_turns_without_engage(stand: Stand) -> None:
 # -- what stops it -----------------------------------------------------------------------------------------------------
 
 
-async def test_one_exchange_a_poll(stand: Stand) -> None:
+async def test_one_exchange_a_poll(stand: DynamixelStand) -> None:
     await stand.driver.connect()
     await stand.driver.engage(0.5, 0.5)
     before = stand.link.exchanges
@@ -428,50 +319,32 @@ async def test_one_exchange_a_poll(stand: Stand) -> None:
     assert stand.link.exchanges - before == 10
 
 
-async def test_polling_feeds_the_watchdog_and_silence_lets_it_bite(stand: Stand) -> None:
-    await stand.driver.connect()
-    start = (await stand.driver.read()).angle
-    await stand.driver.engage(torque=1.0, speed=0.25)
-    await stand.driver.turn_to(start + 20.0)
-    await stand.wait(4)
-    assert (await stand.driver.read()).moving
-    await stand.silent(60.0)
-    # 4 s of polls, then the watchdog's 2.5 s
+async def test_polling_feeds_the_watchdog_and_silence_lets_it_bite(stand: DynamixelStand) -> None:
     speed = int(0.25 / table.RADIAN_PER_SECOND_PER_COUNT) * table.RADIAN_PER_SECOND_PER_COUNT
-    assert stand.bench.rig.angle == pytest.approx(6.5 * speed, abs=3 * COUNT)
+    await stand.bitten(speed, within=3 * COUNT)
     force = stand.bench.rig.force("negative")
-    for _ in range(2):
-        with pytest.raises(InstrumentRefused, match=r"no packet reached it for 2\.5 s"):
-            await stand.driver.read()
-    with pytest.raises(InstrumentRefused, match="no packet"):
-        await stand.driver.turn_to(start + 20.0)
+    await stand.stays_bitten("no packet reached it for 2.5 s")
     assert stand.bench.rig.force("negative") == pytest.approx(force, rel=0.05)
     await stand.driver.freeze()
-    await stand.driver.engage(1.0, 0.25)
-    await stand.driver.turn_to(start + 20.0)
-    await stand.wait(2)
-    assert (await stand.driver.read()).moving
+    await stand.turns_again()
 
 
 @settings(deadline=None)
 @given(pieces=st.lists(st.floats(0.01, 2.0), min_size=1, max_size=8))
 def test_the_bench_may_be_advanced_in_any_pieces(pieces: list[float]) -> None:
-    def angle(instants: list[float]) -> tuple[float, int, float]:
-        bench = Bench.of(BenchParameters(), seed=1)
-        simulator = Simulator(bench, "screw", options())
+    def start(simulator: Simulator) -> None:
         for item, value in ((table.OPERATING_MODE, 5), (table.GOAL_CURRENT, 20), (table.PROFILE_VELOCITY, 20)):
             simulator.set(item, value)
         for item, value in ((table.BUS_WATCHDOG, 100), (table.TORQUE_ENABLE, 1), (table.GOAL_POSITION, 9000)):
             simulator._write(item.address, item.encode(value))
-        for instant in instants:
-            bench.advance_to(instant)
-        return bench.rig.angle, simulator.get(table.BUS_WATCHDOG), bench.rig.force("negative")
 
-    instants = [sum(pieces[: n + 1]) for n in range(len(pieces))]
-    assert angle(instants) == pytest.approx(angle(instants[-1:]), rel=1e-9)
+    def count(simulator: Simulator) -> int:
+        return simulator.get(table.BUS_WATCHDOG)
+
+    DynamixelStand.same_in_any_pieces(pieces, start, count)
 
 
-async def test_a_hardware_error_is_named_and_can_be_made_safe(stand: Stand) -> None:
+async def test_a_hardware_error_is_named_and_can_be_made_safe(stand: DynamixelStand) -> None:
     await stand.driver.connect()
     start = (await stand.driver.read()).angle
     await stand.driver.engage(0.5, 0.5)
@@ -483,64 +356,15 @@ async def test_a_hardware_error_is_named_and_can_be_made_safe(stand: Stand) -> N
         await stand.driver.read()
     assert not stand.torque_on
     assert stand.bench.rig.force("negative") == force
-    await stand.driver.safe_state()
-    with pytest.raises(InstrumentRefused, match="overload"):
-        await stand.driver.engage(0.5, 0.5)
-    assert not stand.torque_on
+    await stand.failed_and_safe("overload")
 
 
-async def test_a_restart_in_operation_is_noticed(stand: Stand) -> None:
-    await stand.driver.connect()
-    await stand.driver.engage(0.5, 0.5)
-    stand.simulator.restart()
-    with pytest.raises(InstrumentRefused, match="has lost the limits of engage"):
-        await stand.driver.read()
-
-
-async def test_lost_turns_are_noticed_before_anything_turns(stand: Stand) -> None:
-    await stand.driver.connect()
-    start = (await stand.driver.read()).angle
-    await stand.driver.engage(0.5, 1.0)
-    await stand.driver.turn_to(start - 8.0)
-    await stand.wait(12)
-    await stand.driver.freeze()
-    angle = stand.bench.rig.angle
-    stand.simulator.restart()
-    for attempt in (stand.driver.read(), stand.driver.engage(0.5, 0.5)):
-        with pytest.raises(InstrumentRefused, match="turns lost in a power cut"):
-            await attempt
-    assert not stand.torque_on
-    assert stand.bench.rig.angle == angle
-    await stand.driver.connect()
-    await stand.driver.read()
-
-
-async def test_a_lost_reply_freezes_the_rig_before_it_is_used_again(stand: Stand) -> None:
-    await stand.driver.connect()
-    start = (await stand.driver.read()).angle
-    await stand.driver.engage(0.5, 0.5)
-    await stand.driver.turn_to(start + 10)
-    stand.fault = silence
-    with pytest.raises(NoReply):
-        await stand.driver.read()
-    stand.fault = None
-    with pytest.raises(RefusedForSafety, match="is frozen"):
-        await stand.driver.turn_to(start + 10)
-    assert not stand.torque_on
-    angle = stand.bench.rig.angle
-    await stand.silent(10)
-    assert stand.bench.rig.angle == angle
-
-
-async def test_a_servo_with_an_error_can_be_made_safe_after_a_lost_reply(stand: Stand) -> None:
+async def test_a_servo_with_an_error_can_be_made_safe_after_a_lost_reply(stand: DynamixelStand) -> None:
     await stand.driver.connect()
     await stand.driver.engage(0.5, 0.5)
     stand.simulator.set(table.SHUTDOWN, 0)  # errors leave torque on
     stand.simulator.fail(0x01)
-    stand.fault = silence
-    with pytest.raises(NoReply):
-        await stand.driver.read()
-    stand.fault = None
+    await stand.lose_an_answer()
     assert stand.torque_on
     await stand.driver.safe_state()
     assert not stand.torque_on
@@ -549,28 +373,12 @@ async def test_a_servo_with_an_error_can_be_made_safe_after_a_lost_reply(stand: 
 @settings(deadline=None)
 @given(reply=st.binary(max_size=30) | st.binary(max_size=40).map(lambda data: encode(1, Instruction.STATUS, data)))
 def test_any_reply_is_a_reading_or_a_sentence(reply: bytes) -> None:
-    async def attempt() -> RigReading | InstrumentError:
-        stand = Stand(VirtualClock(0.0), options())
-        await stand.driver.connect()
-        stand.fault = Garbage(reply)
-        try:
-            return await stand.driver.read()
-        except InstrumentError as error:
-            return error
-
-    outcome = asyncio.run(attempt())
-    if isinstance(outcome, InstrumentError):
-        assert "A1/pressure_rig" in str(outcome)
-    else:
-        assert math.isfinite(outcome.angle + outcome.torque)
+    DynamixelStand.reads_or_says_why(reply)
 
 
-async def test_another_servo_after_reopening_is_refused(stand: Stand) -> None:
+async def test_another_servo_after_reopening_is_refused(stand: DynamixelStand) -> None:
     await stand.driver.connect()
-    stand.fault = silence
-    with pytest.raises(NoReply):
-        await stand.driver.read()
-    stand.fault = None
+    await stand.lose_an_answer()
     stand.simulator.set(table.FIRMWARE_VERSION, 45)
     with pytest.raises(WrongInstrument, match="firmware 45"):
         await stand.driver.read()
@@ -579,7 +387,7 @@ async def test_another_servo_after_reopening_is_refused(stand: Stand) -> None:
 @pytest.mark.parametrize(("fault", "error", "_sentence"), BROKEN_REPLIES)
 @pytest.mark.parametrize("at", [102, 112, 116, 98, 64])
 async def test_engage_that_fails_half_way_leaves_a_rig_that_stands(
-    stand: Stand, fault: Callable[[bytes], bytes], error: type[LabctlError], _sentence: str, at: int
+    stand: DynamixelStand, fault: Callable[[bytes], bytes], error: type[LabctlError], _sentence: str, at: int
 ) -> None:
     await stand.driver.connect()
     stand.fault = fault
@@ -596,7 +404,7 @@ async def test_engage_that_fails_half_way_leaves_a_rig_that_stands(
     assert stand.bench.rig.angle == 0
 
 
-async def test_freeze_succeeds_although_the_position_cannot_be_read(stand: Stand) -> None:
+async def test_freeze_succeeds_although_the_position_cannot_be_read(stand: DynamixelStand) -> None:
     await stand.driver.connect()
     await stand.driver.engage(0.5, 0.5)
     stand.fault = wrong_crc
@@ -608,7 +416,7 @@ async def test_freeze_succeeds_although_the_position_cannot_be_read(stand: Stand
     assert not stand.torque_on
 
 
-async def test_a_servo_that_does_not_take_a_value_is_not_trusted(stand: Stand) -> None:
+async def test_a_servo_that_does_not_take_a_value_is_not_trusted(stand: DynamixelStand) -> None:
     await stand.driver.connect()
     stand.fault = lambda reply: encode(1, Instruction.STATUS, b"\x00" + b"\x01\x00")
     stand.faulty = lambda request: request.instruction == Instruction.READ and request.parameters[0] == 102
@@ -617,26 +425,7 @@ async def test_a_servo_that_does_not_take_a_value_is_not_trusted(stand: Stand) -
     assert not stand.torque_on
 
 
-# -- real wire, and the maker's own client -----------------------------------------------------------------------------
-
-
-async def test_driver_over_a_pseudo_terminal(served: Served) -> None:
-    bench = Bench.of(BenchParameters(), seed=1)
-    clock = RealClock()
-    async with served(bench, Simulator(bench, "screw", options()), "pty") as address:
-        link = open_link(address, DynamixelX.WIRE, "A1/pressure_rig", clock, simulated=True)
-        rig = DynamixelX(link, options(), clock)
-        try:
-            await rig.connect()
-            await rig.engage(0.5, 1.0)
-            start = (await rig.read()).angle
-            await rig.turn_to(start + 0.01)
-            while (await rig.read()).moving:
-                pass
-            assert (await rig.read()).angle == pytest.approx(start + 0.01, abs=COUNT)
-            await rig.freeze()
-        finally:
-            await link.close()
+# -- the maker's own client --------------------------------------------------------------------------------------------
 
 
 def converse(address: str) -> None:
@@ -682,6 +471,5 @@ def converse(address: str) -> None:
 
 
 async def test_the_makers_client_drives_the_simulator(served: Served) -> None:
-    bench = Bench.of(BenchParameters(), seed=1)
-    async with served(bench, Simulator(bench, "screw", options()), "pty") as address:
+    async with served(*DynamixelStand.simulated(), "pty") as address:
         await asyncio.to_thread(converse, address)

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
@@ -15,92 +14,21 @@ from pytrinamic.connections import SerialTmclInterface
 from pytrinamic.modules import TMCM1636
 from pytrinamic.tmcl import TMCLReplyStatusError, TMCLRequest
 
-from drivers.trinamic_tmcl.driver import TrinamicTMCL
-from drivers.trinamic_tmcl.frame import (
-    Command,
-    Frames,
-    Reply,
-    Request,
-    decode_reply,
-    decode_request,
-)
+from drivers.trinamic_tmcl.frame import Command, Frames, Reply, Request, decode_reply, decode_request
 from drivers.trinamic_tmcl.models import APPLICATION_STATUS, AUTO_START, MODELS, Parameter
 from drivers.trinamic_tmcl.sim import Simulator
-from labctl.clock import RealClock, VirtualClock
-from labctl.errors import (
-    GarbledReply,
-    InstrumentError,
-    InstrumentRefused,
-    LabctlError,
-    NoReply,
-    RefusedForSafety,
-    WrongInstrument,
-)
-from labctl.instrument import RigReading
-from labctl.link import MemoryLink, open_link
-from labctl.sim.bench import Bench, BenchParameters
+from labctl.clock import VirtualClock
+from labctl.errors import GarbledReply, InstrumentRefused, LabctlError, NoReply, WrongInstrument
 from labctl.sim.faults import Garbage, silence
 from tests.conftest import Served
-
-COUNT = math.tau / 65536 / 5
-
-
-def options(**changes: object) -> TrinamicTMCL.Options:
-    return TrinamicTMCL.Options.model_validate({**TrinamicTMCL.EXAMPLE, **changes})
-
+from tests.drivers.test_servos import TrinamicStand, refused
 
 BRAKED = {"model": "TMCM-1690", "holds": "brake"}
 
 
-@dataclass
-class Stand:
-    """A rig on a bench, with a tap on its wire."""
-
-    clock: VirtualClock
-    options: TrinamicTMCL.Options = field(default_factory=options)
-    bench: Bench = field(init=False)
-    simulator: Simulator = field(init=False)
-    link: MemoryLink = field(init=False)
-    driver: TrinamicTMCL = field(init=False)
-    sent: list[Request] = field(default_factory=list)
-    fault: Callable[[bytes], bytes] | None = None
-    faulty: Callable[[Request], bool] = lambda _request: True
-
-    def __post_init__(self) -> None:
-        self.bench = Bench.of(BenchParameters(), seed=1)
-        self.simulator = Simulator(self.bench, "screw", self.options)
-        self.link = MemoryLink(self._receive, self.simulator.reset_line, TrinamicTMCL.WIRE, "A1/rig", self.clock)
-        self.driver = TrinamicTMCL(self.link, self.options, self.clock)
-
-    def _receive(self, data: bytes) -> bytes:
-        self.bench.advance_to(self.clock.now())
-        request = decode_request(data)
-        self.sent.append(request)
-        reply = self.simulator.receive(data)
-        return self.fault(reply) if self.fault and self.faulty(request) else reply
-
-    def written(self) -> list[tuple[int, int, int]]:
-        """Commands that change something: command, type, value."""
-        reads = (Command.GAP, Command.GGP, Command.FIRMWARE_VERSION)
-        return [(r.command, r.type, r.value) for r in self.sent if r.command not in reads]
-
-    async def wait(self, seconds: float) -> None:
-        for _ in range(round(seconds / 0.5)):
-            await self.clock.sleep(0.5)
-            await self.driver.read()
-
-    async def silent(self, seconds: float) -> None:
-        await self.clock.sleep(seconds)
-        self.bench.advance_to(self.clock.now())
-
-    @property
-    def torque_on(self) -> bool:
-        return bool(self.simulator.get(Parameter.ENABLE_DRIVER))
-
-
 @pytest.fixture
-def stand(clock: VirtualClock) -> Stand:
-    return Stand(clock)
+def stand(clock: VirtualClock) -> TrinamicStand:
+    return TrinamicStand(clock)
 
 
 # -- frames ------------------------------------------------------------------------------------------------------------
@@ -153,12 +81,6 @@ def test_a_stray_byte_is_refused_before_the_next_question() -> None:
 # -- connecting --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("missing", sorted(TrinamicTMCL.EXAMPLE))
-def test_what_could_hurt_has_no_default(missing: str) -> None:
-    with pytest.raises(ValidationError, match=missing):
-        TrinamicTMCL.Options.model_validate({k: v for k, v in TrinamicTMCL.EXAMPLE.items() if k != missing})
-
-
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -173,10 +95,10 @@ def test_what_could_hurt_has_no_default(missing: str) -> None:
 )
 def test_impossible_options(changes: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValidationError, match=sentence):
-        options(**changes)
+        TrinamicStand.configured(**changes)
 
 
-async def test_connect_identifies_and_takes_the_torque_away(stand: Stand) -> None:
+async def test_connect_identifies_and_takes_the_torque_away(stand: TrinamicStand) -> None:
     identity = await stand.driver.connect()
     assert str(identity) == "Trinamic TMCM-1636 (serial address 1, firmware 1.10)"
     assert stand.sent[0].encode() == bytes.fromhex("01 88 01 00 00 00 00 00 8a")
@@ -200,19 +122,14 @@ UNFIT = [
 
 @pytest.mark.parametrize(("parameter", "value", "sentence"), UNFIT)
 async def test_an_unfit_module_is_refused_unmoved(
-    stand: Stand, parameter: Parameter, value: int, sentence: str
+    stand: TrinamicStand, parameter: Parameter, value: int, sentence: str
 ) -> None:
     stand.simulator.store(parameter, value)
-    with pytest.raises(WrongInstrument, match="A1/rig") as told:
-        await stand.driver.connect()
-    assert sentence in str(told.value)
-    assert not stand.torque_on
-    with pytest.raises(RefusedForSafety, match="is frozen"):
-        await stand.driver.turn_to(1.0)
+    await stand.refused_unmoved(WrongInstrument, sentence)
 
 
 @pytest.mark.parametrize("number", [AUTO_START, APPLICATION_STATUS])
-async def test_a_program_of_its_own_is_refused(stand: Stand, number: int) -> None:
+async def test_a_program_of_its_own_is_refused(stand: TrinamicStand, number: int) -> None:
     stand.simulator.set_global(number, 1)
     with pytest.raises(WrongInstrument, match="has a program of its own, which may turn the screw"):
         await stand.driver.connect()
@@ -220,25 +137,25 @@ async def test_a_program_of_its_own_is_refused(stand: Stand, number: int) -> Non
 
 @pytest.mark.parametrize("model", MODELS)
 async def test_every_model_by_its_own_numbers(clock: VirtualClock, model: str) -> None:
-    stand = Stand(clock, options(model=model, counts_per_turn=4096, direction="negative"))
+    stand = TrinamicStand(clock, model=model, counts_per_turn=4096, direction="negative")
     await stand.driver.connect()
     await stand.driver.engage(0.5, 0.5)
     await stand.driver.turn_to(0.5)
     await stand.wait(3)
     reading = await stand.driver.read()
-    assert reading.angle == pytest.approx(0.5, abs=16 * COUNT)
-    assert stand.bench.rig.angle == pytest.approx(0.5, abs=16 * COUNT + 0.001)
+    assert reading.angle == pytest.approx(0.5, abs=16 * stand.COUNT)
+    assert stand.bench.rig.angle == pytest.approx(0.5, abs=16 * stand.COUNT + 0.001)
     assert stand.simulator.get(Parameter.ACTUAL_POSITION) < 0
     await stand.driver.freeze()
     assert not stand.torque_on
-    other = Stand(clock, options(model="TMCM-1640" if model != "TMCM-1640" else "TMCM-1636"))
+    other = TrinamicStand(clock, model="TMCM-1640" if model != "TMCM-1640" else "TMCM-1636")
     other.simulator = stand.simulator
     with pytest.raises(WrongInstrument, match=f"is a module of type {MODELS[model].number}, not a TMCM-16"):
         await other.driver.connect()
 
 
 async def test_velocities_in_another_unit_are_refused(clock: VirtualClock) -> None:
-    stand = Stand(clock, options(**BRAKED))
+    stand = TrinamicStand(clock, **BRAKED)
     stand.simulator.store(Parameter.VELOCITY_UNIT, 1)
     with pytest.raises(WrongInstrument, match="does not tell velocities in rpm"):
         await stand.driver.connect()
@@ -268,19 +185,16 @@ BROKEN = [
 
 @pytest.mark.parametrize(("fault", "error", "sentence"), BROKEN)
 async def test_a_broken_or_refusing_reply_has_its_sentence(
-    stand: Stand, fault: Callable[[bytes], bytes], error: type[LabctlError], sentence: str
+    stand: TrinamicStand, fault: Callable[[bytes], bytes], error: type[LabctlError], sentence: str
 ) -> None:
     stand.fault = fault
-    with pytest.raises(error) as told:
-        await stand.driver.connect()
-    assert sentence in str(told.value)
-    assert str(told.value).startswith("A1/rig")
+    await refused(stand.driver.connect(), error, sentence)
 
 
 # -- turning -----------------------------------------------------------------------------------------------------------
 
 
-async def test_engage_limits_before_it_holds_and_turn_goes(stand: Stand) -> None:
+async def test_engage_limits_before_it_holds_and_turn_goes(stand: TrinamicStand) -> None:
     await stand.driver.connect()
     stand.sent.clear()
     await stand.driver.engage(torque=0.5, speed=0.5)
@@ -300,7 +214,7 @@ async def test_engage_limits_before_it_holds_and_turn_goes(stand: Stand) -> None
     assert stand.bench.rig.angle == pytest.approx(23 * math.tau / 60 / 5, abs=0.001)
 
 
-async def test_one_poll(stand: Stand) -> None:
+async def test_one_poll(stand: TrinamicStand) -> None:
     await stand.driver.connect()
     stand.sent.clear()
     await stand.driver.read()
@@ -312,7 +226,7 @@ async def test_one_poll(stand: Stand) -> None:
 
 
 async def test_a_brake_is_released_last_and_engaged_first(clock: VirtualClock) -> None:
-    stand = Stand(clock, options(**BRAKED))
+    stand = TrinamicStand(clock, **BRAKED)
     await stand.driver.connect()
     stand.sent.clear()
     await stand.driver.engage(0.5, 0.5)
@@ -331,42 +245,14 @@ async def test_a_brake_is_released_last_and_engaged_first(clock: VirtualClock) -
 
 
 async def test_a_brake_whose_output_is_off_is_refused(clock: VirtualClock) -> None:
-    stand = Stand(clock, options(**BRAKED))
+    stand = TrinamicStand(clock, **BRAKED)
     stand.simulator.store(Parameter.ENABLE_BRAKE_OUTPUT, 0)
     with pytest.raises(WrongInstrument, match="has its brake output switched off"):
         await stand.driver.connect()
 
 
-async def test_torque_stalls_the_screw_and_is_told(stand: Stand) -> None:
-    await stand.driver.connect()
-    await stand.driver.engage(torque=0.3, speed=0.5)
-    await stand.driver.turn_to(20.0)
-    await stand.wait(20)
-    reading = await stand.driver.read()
-    assert not reading.moving
-    assert reading.torque == pytest.approx(0.3, abs=1e-3)
-    assert stand.bench.rig.torque(+1) == pytest.approx(0.3, abs=0.02)
-
-
-@pytest.mark.parametrize(
-    ("torque", "speed"),
-    [(1.1, 0.5), (0.0, 0.5), (1e-5, 0.5), (math.nan, 0.5), (0.5, 0.0), (0.5, 0.02), (0.5, 6.4), (0.5, math.nan)],
-)
-async def test_limits_that_cannot_hold_are_refused(stand: Stand, torque: float, speed: float) -> None:
-    await stand.driver.connect()
-    with pytest.raises(RefusedForSafety, match="is not within"):
-        await stand.driver.engage(torque, speed)
-    assert not stand.torque_on
-
-
-async def test_angles_beyond_travel_or_count_are_refused(clock: VirtualClock) -> None:
-    stand = Stand(clock, options(travel="1e6 rad"))
-    await stand.driver.connect()
-    await stand.driver.engage(0.5, 0.5)
-    with pytest.raises(RefusedForSafety, match="more than travel"):
-        await stand.driver.turn_to(2e6)
-    with pytest.raises(RefusedForSafety, match="is beyond what the module counts"):
-        await stand.driver.turn_to(5e5)
+async def test_torque_stalls_the_screw_and_is_told(stand: TrinamicStand) -> None:
+    await stand.stalled(within=1e-3)
 
 
 # -- what stops it -----------------------------------------------------------------------------------------------------
@@ -376,28 +262,14 @@ async def test_angles_beyond_travel_or_count_are_refused(clock: VirtualClock) ->
     ("bit", "sentence"),
     [(0x01, "overcurrent"), (0x02, "undervoltage"), (0x08, "overtemperature"), (0x20000, "the motor would overheat")],
 )
-async def test_an_error_flag_is_named_and_can_be_made_safe(stand: Stand, bit: int, sentence: str) -> None:
+async def test_an_error_flag_is_named_and_can_be_made_safe(stand: TrinamicStand, bit: int, sentence: str) -> None:
     await stand.driver.connect()
     await stand.driver.engage(0.5, 0.5)
     stand.simulator.errors = bit
-    with pytest.raises(InstrumentRefused, match=sentence):
-        await stand.driver.read()
-    await stand.driver.safe_state()
-    assert not stand.torque_on
-    with pytest.raises(InstrumentRefused, match=sentence):
-        await stand.driver.engage(0.5, 0.5)
-    assert not stand.torque_on
+    await stand.failed_and_safe(sentence)
 
 
-async def test_a_restart_in_operation_is_noticed(stand: Stand) -> None:
-    await stand.driver.connect()
-    await stand.driver.engage(0.5, 0.5)
-    stand.simulator.restart()
-    with pytest.raises(InstrumentRefused, match="has lost the limits of engage or its goal"):
-        await stand.driver.read()
-
-
-async def test_another_goal_in_operation_is_noticed(stand: Stand) -> None:
+async def test_another_goal_in_operation_is_noticed(stand: TrinamicStand) -> None:
     await stand.driver.connect()
     await stand.driver.engage(0.5, 0.5)
     stand.simulator.set(Parameter.TARGET_POSITION, 1000)
@@ -405,37 +277,7 @@ async def test_another_goal_in_operation_is_noticed(stand: Stand) -> None:
         await stand.driver.read()
 
 
-async def test_lost_turns_are_noticed_before_anything_turns(stand: Stand) -> None:
-    await stand.driver.connect()
-    await stand.driver.engage(0.5, 0.5)
-    await stand.driver.turn_to(1.0)
-    await stand.wait(3)
-    await stand.driver.freeze()
-    stand.simulator.restart()
-    for attempt in (stand.driver.read(), stand.driver.engage(0.5, 0.5)):
-        with pytest.raises(InstrumentRefused, match="its turns lost in a power cut"):
-            await attempt
-    angle = stand.bench.rig.angle
-    await stand.silent(10)
-    assert stand.bench.rig.angle == angle
-    await stand.driver.connect()
-    assert (await stand.driver.read()).angle == 0.0
-
-
-async def test_a_lost_reply_freezes_the_rig_before_it_is_used_again(stand: Stand) -> None:
-    await stand.driver.connect()
-    await stand.driver.engage(0.5, 0.5)
-    await stand.driver.turn_to(5.0)
-    stand.fault = silence
-    with pytest.raises(NoReply):
-        await stand.driver.read()
-    stand.fault = None
-    with pytest.raises(RefusedForSafety, match="is frozen"):
-        await stand.driver.turn_to(5.0)
-    assert not stand.torque_on
-
-
-async def test_a_parameter_that_keeps_its_value_is_noticed(stand: Stand) -> None:
+async def test_a_parameter_that_keeps_its_value_is_noticed(stand: TrinamicStand) -> None:
     await stand.driver.connect()
     stand.fault = Garbage(Reply(2, 1, 100, Command.GAP, 1999).encode())
     stand.faulty = lambda request: request.command == Command.GAP and request.type == 11
@@ -444,7 +286,7 @@ async def test_a_parameter_that_keeps_its_value_is_noticed(stand: Stand) -> None
     assert not stand.torque_on
 
 
-async def test_freeze_takes_the_torque_away_although_it_cannot_be_stopped(stand: Stand) -> None:
+async def test_freeze_takes_the_torque_away_although_it_cannot_be_stopped(stand: TrinamicStand) -> None:
     await stand.driver.connect()
     await stand.driver.engage(0.5, 0.5)
     stand.fault = Garbage(Reply(2, 1, 6, Command.MST, 0).encode())
@@ -456,58 +298,24 @@ async def test_freeze_takes_the_torque_away_although_it_cannot_be_stopped(stand:
 @settings(deadline=None)
 @given(st.binary(max_size=20) | st.builds(lambda *f: Reply(*f).encode(), BYTE, BYTE, BYTE, BYTE, st.integers(-9, 9)))
 def test_any_reply_is_a_reading_or_a_sentence(reply: bytes) -> None:
-    async def attempt() -> RigReading | InstrumentError:
-        stand = Stand(VirtualClock(0.0))
-        await stand.driver.connect()
-        stand.fault = Garbage(reply)
-        try:
-            return await stand.driver.read()
-        except InstrumentError as error:
-            return error
-
-    outcome = asyncio.run(attempt())
-    if isinstance(outcome, InstrumentError):
-        assert "A1/rig" in str(outcome)
-    else:
-        assert math.isfinite(outcome.angle + outcome.torque)
+    TrinamicStand.reads_or_says_why(reply)
 
 
 @settings(deadline=None, max_examples=20)
 @given(pieces=st.lists(st.floats(0.01, 2.0), min_size=1, max_size=8))
 def test_the_bench_may_be_advanced_in_any_pieces(pieces: list[float]) -> None:
-    def angle(instants: list[float]) -> tuple[float, int, float]:
-        bench = Bench.of(BenchParameters(), seed=1)
-        simulator = Simulator(bench, "screw", options())
+    def start(simulator: Simulator) -> None:
         for parameter, value in ((Parameter.MAX_CURRENT, 700), (Parameter.MAX_VELOCITY, 31)):
             simulator.set(parameter, value)
         simulator.set(Parameter.TARGET_POSITION, 301_007)
-        for instant in instants:
-            bench.advance_to(instant)
-        return bench.rig.angle, simulator.get(Parameter.ACTUAL_POSITION), bench.rig.force("negative")
 
-    instants = [sum(pieces[: n + 1]) for n in range(len(pieces))]
-    assert angle(instants) == pytest.approx(angle(instants[-1:]), rel=1e-9)
+    def count(simulator: Simulator) -> int:
+        return simulator.get(Parameter.ACTUAL_POSITION)
 
-
-# -- real wire, and the other client -----------------------------------------------------------------------------------
+    TrinamicStand.same_in_any_pieces(pieces, start, count)
 
 
-async def test_driver_over_a_pseudo_terminal(served: Served) -> None:
-    bench = Bench.of(BenchParameters(), seed=1)
-    clock = RealClock()
-    async with served(bench, Simulator(bench, "screw", options()), "pty") as address:
-        link = open_link(address, TrinamicTMCL.WIRE, "A1/rig", clock, simulated=True)
-        rig = TrinamicTMCL(link, options(), clock)
-        try:
-            await rig.connect()
-            await rig.engage(0.5, 1.0)
-            await rig.turn_to(0.01)
-            while (await rig.read()).moving:
-                pass
-            assert (await rig.read()).angle == pytest.approx(0.01, abs=COUNT)
-            await rig.freeze()
-        finally:
-            await link.close()
+# -- the other client --------------------------------------------------------------------------------------------------
 
 
 def converse(address: str) -> None:
@@ -544,8 +352,7 @@ def converse(address: str) -> None:
 
 async def test_pytrinamic_drives_the_simulator(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
-    bench = Bench.of(BenchParameters(), seed=1)
-    async with served(bench, Simulator(bench, "screw", options()), "pty") as address:
+    async with served(*TrinamicStand.simulated(), "pty") as address:
         await asyncio.to_thread(converse, address)
 
 
