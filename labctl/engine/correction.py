@@ -89,7 +89,7 @@ class Correction:
         return self._sent
 
     def in_vain(self, now: float, train: Train) -> bool:
-        """Whether the screw was turned without progress by more than should be needed with all its play, or too long."""
+        """Whether the screw was turned without progress by more than what is left needs with its play, or too long."""
         soft = max(min(train.stiffness, self._stiffness or math.inf), train.stiffness / SLIDES)
         left = abs(self.goal - (self.start if self._last is None else self._last))
         return self._since > LOST_MOTION + IN_VAIN * left / soft or now - self.began > LONGEST
