@@ -10,7 +10,8 @@ LOST_MOTION = 0.0175
 IN_VAIN = 3.0
 """Times the turn that should have been enough for what is left."""
 SLIDES = 20.0
-"""Times as soft as the train: what a stack that slides in its die may leave of it, with a soft spring behind."""
+"""Times as soft as the train: what a stack that slides in its die may leave of it, with a soft spring behind, where the
+force has answered once; what shows exactly the same from then on is for the guard to find."""
 PROGRESS = 0.02
 """Of the whole correction: the force has come so much nearer, and what has been turned since begins anew."""
 CAREFULLY = 0.25
@@ -90,7 +91,7 @@ class Correction:
 
     def in_vain(self, now: float, train: Train) -> bool:
         """Whether the screw was turned without progress by more than what is left needs with its play, or too long."""
-        soft = max(min(train.stiffness, self._stiffness or math.inf), train.stiffness / SLIDES)
+        soft = train.stiffness / SLIDES if self.answered else train.stiffness
         left = abs(self.goal - (self.start if self._last is None else self._last))
         return self._since > LOST_MOTION + IN_VAIN * left / soft or now - self.began > LONGEST
 
