@@ -68,7 +68,7 @@ def test_machines_are_told_the_same(check: Labctl, tmp_path: Path) -> None:
 
 def test_a_station_adds_how_long_it_takes(check: Labctl, tmp_path: Path) -> None:
     path = file(tmp_path, protocol())
-    told = f"{path}: no errors; at most about 1 d 06 h, 1804 readings, 0.57 MB\n"
+    told = f"{path}: no errors; at most about 1 d 06 h, 1804 readings, 0.58 MB\n"
     assert check(path, "--station", "A1") == (0, told, "")
 
 
